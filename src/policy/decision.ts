@@ -1,6 +1,6 @@
 /** What must be signed, by whom and for how long, before a statement runs. */
 export interface ApprovalTerms {
-  /** Groups of whom any member may sign; never the requester. */
+  /** Roles of which any member may sign; never the requester. */
   readonly approvers: readonly string[];
   /** How many different people must sign. */
   readonly signatures: number;
@@ -14,17 +14,30 @@ export interface ApprovalTerms {
 
 /** What follows for a statement, and the rule that made it so. Closed: a new action does not compile until handled. */
 export type Decision =
-  | { readonly action: "allow"; readonly rule: string }
+  | {
+      readonly action: "allow";
+      readonly rule: string;
+      readonly environment: string;
+    }
   | {
       readonly action: "block";
       readonly rule: string;
+      /** Whose rules decided: the session's own environment, or another on the same server that the statement reaches. */
+      readonly environment: string;
       /** Which statement of a batch decided; an index into `Classification.statements`. */
       readonly statement: number | undefined;
+      /** Why, in the rule's own words or the built-in rule's: a clause that can follow `refused: `. */
+      readonly message: string | undefined;
       readonly hint: string | undefined;
     }
   | {
       readonly action: "require_approval";
       readonly rule: string;
-      readonly statement: number;
+      readonly environment: string;
+      /** `undefined` for a text that does not parse. */
+      readonly statement: number | undefined;
+      readonly message: string | undefined;
+      readonly hint: string | undefined;
+      /** What satisfies every statement of the batch, in every environment that it reaches. */
       readonly terms: ApprovalTerms;
     };

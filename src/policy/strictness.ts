@@ -1,0 +1,39 @@
+import type { ApprovalTerms, Decision } from "./decision.ts";
+
+const STRICTNESS = { allow: 0, require_approval: 1, block: 2 } as const satisfies Record<
+  Decision["action"],
+  number
+>;
+
+/**
+ * The decision that satisfies both: the stricter one, the first where they are equal. Of two approvals the terms
+ * are joined, so that no statement of a batch is signed for on easier terms than alone.
+ */
+export function strictest(first: Decision, second: Decision): Decision {
+  if (first.action === "require_approval" && second.action === "require_approval") {
+    const terms = joinTerms(first.terms, second.terms);
+    if (terms.approvers.length > 0) return { ...first, terms };
+    return {
+      action: "block",
+      rule: "builtin:no-common-approver",
+      environment: second.environment,
+      statement: second.statement,
+      message: `rules ${first.rule} and ${second.rule} ask for different approvers, so nobody can sign for both at once`,
+      hint: "send the statements one by one",
+    };
+  }
+  return STRICTNESS[second.action] > STRICTNESS[first.action] ? second : first;
+}
+
+/** Terms under which a signature satisfies both. */
+function joinTerms(a: ApprovalTerms, b: ApprovalTerms): ApprovalTerms {
+  return {
+    approvers: a.approvers.filter((role) => b.approvers.includes(role)),
+    signatures: Math.max(a.signatures, b.signatures),
+    maxValiditySeconds: Math.min(a.maxValiditySeconds, b.maxValiditySeconds),
+    maxUses: Math.min(a.maxUses, b.maxUses),
+    isReasonRequired: a.isReasonRequired || b.isReasonRequired,
+    waits: a.waits === "hold" ? b.waits : a.waits,
+    holdSeconds: Math.min(a.holdSeconds, b.holdSeconds),
+  };
+}
