@@ -1,0 +1,216 @@
+import type { Brand } from "../base/brand.ts";
+import { assertNever } from "../base/assert-never.ts";
+import { canonicalJson, type Json } from "../base/canonical-json.ts";
+import { sha256, type Sha256 } from "../base/digest.ts";
+import type { ApprovalTerms } from "../policy/decision.ts";
+import type { CountingApproval } from "./admit.ts";
+import { parseApprovalDocument, type ApprovedStatement } from "./document.ts";
+import type { Instant } from "./instant.ts";
+import type { RequestId } from "./request-id.ts";
+
+/** What somebody wants to run and needs signatures for. Never changes; may be sent as JSON as it stands. */
+export interface Asked {
+  readonly requester: string;
+  readonly roles: readonly string[];
+  /** Where from: the address and what the client calls itself; for the approver to read, bound to nothing. */
+  readonly client: string;
+  readonly database: string;
+  readonly environment: string;
+  readonly upstream: string;
+  readonly rule: string;
+  readonly terms: ApprovalTerms;
+  /** To be run in this order; one, unless a migration is signed ahead. */
+  readonly statements: readonly ApprovedStatement[];
+  /** What lists and alerts call it: `DROP DATABASE "shop"`. */
+  readonly summary: string;
+  readonly effects: readonly string[];
+  /** The requester's own words; may be empty. */
+  readonly reason: string;
+}
+
+/** A signed document as it came: what a stranger needs to check it, besides the registry. */
+export interface SignedApproval {
+  /** Canonical JSON; its UTF-8 bytes are what is signed. */
+  readonly document: string;
+  /** Armored SSHSIG. */
+  readonly signature: string;
+}
+
+/** Names one use for ever, so that after a crash the audit log and the store can be told apart or together. */
+export type UseId = Brand<string, "UseId">;
+
+export interface Use {
+  readonly id: UseId;
+  /** Counts statements run under the request: the n-th use of statement i out of N is step n × N + i. */
+  readonly step: number;
+  /** Which replica took it. */
+  readonly instance: string;
+  readonly usedAt: Instant;
+}
+
+export type RequestState =
+  | { readonly kind: "pending" }
+  | { readonly kind: "approved" }
+  | { readonly kind: "used"; readonly at: Instant }
+  | { readonly kind: "expired"; readonly at: Instant }
+  | {
+      readonly kind: "rejected";
+      readonly by: string;
+      readonly reason: string;
+      readonly at: Instant;
+    }
+  | { readonly kind: "cancelled"; readonly by: string; readonly at: Instant };
+
+export interface Request {
+  readonly id: RequestId;
+  readonly asked: Asked;
+  readonly state: RequestState;
+  readonly createdAt: Instant;
+  /** Pending: when nobody may sign any more. Approved: when the first of the signatures runs out. */
+  readonly expiresAt: Instant;
+  readonly timesAsked: number;
+  readonly approvals: readonly SignedApproval[];
+  readonly uses: readonly Use[];
+}
+
+/** What comes of trying to move a request on. */
+export type Transition =
+  | { readonly kind: "moved"; readonly request: Request }
+  | { readonly kind: "refused"; readonly because: RefusedTransition };
+
+export type RefusedTransition =
+  | { readonly kind: "closed"; readonly state: ClosedState["kind"] }
+  | { readonly kind: "not_approved" }
+  | { readonly kind: "already_signed" }
+  | { readonly kind: "already_approved" }
+  | { readonly kind: "other_request" }
+  /** Somebody else took this step; look again, there may be another use left. */
+  | { readonly kind: "step_taken" };
+
+type ClosedState = Exclude<RequestState, { readonly kind: "pending" | "approved" }>;
+
+/**
+ * Refusals with the same key are one request: the same person wanting the same thing in the same place. The terms
+ * belong to it, so that a rule made stricter asks anew instead of waiting for signatures that no longer suffice.
+ */
+export function joinKey(asked: Asked): Sha256 {
+  const { requester, database, environment, upstream, rule, terms, statements } = asked;
+  const same = { requester, database, environment, upstream, rule, terms, statements };
+  return sha256(canonicalJson(same as unknown as Json));
+}
+
+export function openRequest(
+  id: RequestId,
+  asked: Asked,
+  { now, expiresAt }: { readonly now: Instant; readonly expiresAt: Instant },
+): Request {
+  return {
+    id,
+    asked,
+    state: { kind: "pending" },
+    createdAt: now,
+    expiresAt,
+    timesAsked: 1,
+    approvals: [],
+    uses: [],
+  };
+}
+
+export function isOpen({ state }: Request): boolean {
+  return closedState(state) === undefined;
+}
+
+/** Asked for once more, while open: nothing but a count changes. */
+export function joinRequest(request: Request): Request {
+  return { ...request, timesAsked: request.timesAsked + 1 };
+}
+
+export function addApproval(
+  request: Request,
+  { signed, document }: CountingApproval,
+  now: Instant,
+): Transition {
+  const closed = closedAt(request, now);
+  if (closed !== undefined) return closed;
+  if (request.state.kind === "approved") return refused({ kind: "already_approved" });
+  if (document.request !== request.id) return refused({ kind: "other_request" });
+  const documents = request.approvals.map((approval) => parseApprovalDocument(approval.document));
+  if (documents.some(({ approver }) => approver === document.approver)) {
+    return refused({ kind: "already_signed" });
+  }
+  const all = [...documents, document];
+  const approvals = [...request.approvals, signed];
+  if (all.length < request.asked.terms.signatures) return moved({ ...request, approvals });
+  const untils = all.map(({ validity }) => validity.until).sort();
+  const expiresAt = untils[0] ?? request.expiresAt;
+  return moved({ ...request, approvals, state: { kind: "approved" }, expiresAt });
+}
+
+export function rejectRequest(
+  request: Request,
+  { by, reason, now }: { readonly by: string; readonly reason: string; readonly now: Instant },
+): Transition {
+  return (
+    closedAt(request, now) ??
+    moved({ ...request, state: { kind: "rejected", by, reason, at: now } })
+  );
+}
+
+export function cancelRequest(
+  request: Request,
+  { by, now }: { readonly by: string; readonly now: Instant },
+): Transition {
+  return closedAt(request, now) ?? moved({ ...request, state: { kind: "cancelled", by, at: now } });
+}
+
+/** The request as it is at `now`: expired when its time is over, else unchanged. */
+export function expireRequest(request: Request, now: Instant): Request {
+  if (!isOpen(request) || now < request.expiresAt) return request;
+  return { ...request, state: { kind: "expired", at: request.expiresAt } };
+}
+
+/** Takes one step. Whether the signatures cover the statement is `covers`' question, asked just before. */
+export function takeUse(request: Request, use: Use): Transition {
+  const closed = closedAt(request, use.usedAt);
+  if (closed !== undefined) return closed;
+  if (request.state.kind !== "approved") return refused({ kind: "not_approved" });
+  if (use.step !== request.uses.length) return refused({ kind: "step_taken" });
+  const uses = [...request.uses, use];
+  const state: RequestState =
+    uses.length >= stepsAllowed(request) ? { kind: "used", at: use.usedAt } : request.state;
+  return moved({ ...request, uses, state });
+}
+
+/** The most careful of the approvers decides how often the whole list may run. */
+function stepsAllowed({ approvals, asked }: Request): number {
+  const uses = approvals.map(({ document }) => parseApprovalDocument(document).uses);
+  return Math.min(...uses) * asked.statements.length;
+}
+
+function closedAt(request: Request, now: Instant): Transition | undefined {
+  const state = closedState(expireRequest(request, now).state);
+  return state === undefined ? undefined : refused({ kind: "closed", state: state.kind });
+}
+
+function closedState(state: RequestState): ClosedState | undefined {
+  switch (state.kind) {
+    case "pending":
+    case "approved":
+      return undefined;
+    case "used":
+    case "expired":
+    case "rejected":
+    case "cancelled":
+      return state;
+    default:
+      return assertNever(state);
+  }
+}
+
+function moved(request: Request): Transition {
+  return { kind: "moved", request };
+}
+
+function refused(because: RefusedTransition): Transition {
+  return { kind: "refused", because };
+}
