@@ -1,0 +1,111 @@
+import type { Secret } from "../base/secret.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Place } from "../policy/place.ts";
+import type { LogLevel } from "../telemetry/log.ts";
+import type { ConfigText } from "./schema.ts";
+import type { SecretSource } from "./secret-source.ts";
+
+/** Everything Twokey is told, once and for good. All paths are absolute. */
+export interface Config {
+  readonly file: string;
+  readonly listen: {
+    readonly host: string;
+    readonly port: number;
+    readonly unixSocketDirectory: string | undefined;
+    readonly tls: ListenTls;
+  };
+  readonly admin: { readonly host: string; readonly port: number };
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly databases: ReadonlyMap<string, Database>;
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly roles: readonly string[];
+  /** People and workloads, by the name that they log in with. */
+  readonly principals: ReadonlyMap<string, PrincipalConfig>;
+  /** `undefined` where no rule ever asks for one. */
+  readonly approvals: Approvals | undefined;
+  readonly policy: Policy;
+  readonly store:
+    | { readonly kind: "sqlite"; readonly file: string }
+    | { readonly kind: "postgres"; readonly url: SecretSource };
+  readonly audit: {
+    readonly directory: string;
+    readonly durability: "normal" | "strict";
+    readonly parameters: "none" | "hash" | "full";
+    readonly rotate: { readonly sizeBytes: number; readonly afterMs: number };
+    readonly checkpoint: {
+      readonly keyFile: string | undefined;
+      readonly records: number;
+      readonly afterMs: number;
+    };
+  };
+  readonly limits: Limits;
+  readonly log: { readonly level: LogLevel };
+}
+
+export type ListenTls =
+  | { readonly mode: "off" }
+  | {
+      readonly mode: "allow" | "require";
+      readonly certFile: string;
+      readonly keyFile: string;
+      readonly clientCaFile: string | undefined;
+    };
+
+export interface Upstream {
+  readonly name: string;
+  /** In the order in which they are tried; a host that begins with `/` is the directory of a Unix socket. */
+  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  readonly targetSessionAttrs: ConfigText["upstreams"][string]["target_session_attrs"];
+  readonly user: string;
+  readonly password: SecretSource | undefined;
+  readonly tls: {
+    readonly mode: ConfigText["upstreams"][string]["tls"]["mode"];
+    readonly caFile: string | undefined;
+    readonly certFile: string | undefined;
+    readonly keyFile: string | undefined;
+    readonly serverName: string | undefined;
+  };
+  readonly connectTimeoutMs: number;
+}
+
+export interface Database {
+  readonly upstream: string;
+  readonly dialect: "postgresql" | "redshift";
+  readonly place: Place;
+  /** The other databases on the same server, whatever their upstream is called here. */
+  readonly neighbours: readonly Place[];
+}
+
+export interface Environment {
+  readonly name: string;
+  /** What people are shown. */
+  readonly label: string;
+}
+
+export interface PrincipalConfig {
+  readonly kind: "person" | "workload";
+  readonly name: string;
+  readonly roles: readonly string[];
+  /** As PostgreSQL stores it: `SCRAM-SHA-256$…`. `undefined`: may sign, but not log in with a password. */
+  readonly verifier: Secret | undefined;
+  readonly isDisabled: boolean;
+  readonly expiresAt: Date | undefined;
+}
+
+export interface Approvals {
+  readonly allowedSignersFile: string;
+  readonly revokedKeysFile: string | undefined;
+}
+
+export interface Limits {
+  readonly startupTimeoutMs: number;
+  readonly maxMessageBytes: number;
+  readonly maxStatementBytes: number;
+  readonly connections: {
+    readonly total: number;
+    readonly perAddress: number;
+    readonly perPerson: number;
+  };
+  /** `undefined` leaves it to the server. */
+  readonly idleInTransactionMs: number | undefined;
+}

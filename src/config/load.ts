@@ -1,0 +1,78 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { isScalar, LineCounter, parseDocument, visit, type Document } from "yaml";
+import { checkWhole } from "./checks.ts";
+import type { Config } from "./config.ts";
+import { describeIssue, toMistakes } from "./issues.ts";
+import { ConfigError, describeMistakes, type Mistake, type Source } from "./mistakes.ts";
+import { checkReferences } from "./references.ts";
+import { configSchema } from "./schema.ts";
+import { messageOf } from "./schema-parts.ts";
+import { checkSurroundings } from "./surroundings.ts";
+import { toConfig } from "./to-config.ts";
+
+export interface LoadOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /**
+   * `skip` leaves alone the files and variables that the configuration names, so that it can be checked where they
+   * are not: `verifier_file`s then give no verifier.
+   */
+  readonly surroundings?: "check" | "skip";
+}
+
+/** @throws ConfigError with every mistake of the file, or when it can't be read */
+export function loadConfig(
+  path: string,
+  { env = process.env, surroundings = "check" }: LoadOptions = {},
+): Config {
+  const file = resolve(path);
+  const lines = new LineCounter();
+  const document = parseDocument(readText(path), { lineCounter: lines, prettyErrors: false });
+  const source: Source = { file: path, document, lines };
+  const unreadable = syntaxMistakes(source);
+  if (unreadable.length > 0) throw new ConfigError(unreadable);
+
+  const raw: unknown = document.toJS();
+  const parsed = configSchema.safeParse(raw, { error: describeIssue });
+  const mistakes: Mistake[] = [
+    ...(parsed.success ? [] : toMistakes(parsed.error.issues)),
+    ...checkReferences(raw),
+    ...(surroundings === "check" ? checkSurroundings(raw, { directory: dirname(file), env }) : []),
+  ];
+  if (!parsed.success || mistakes.length > 0) {
+    throw new ConfigError(describeMistakes(mistakes, source));
+  }
+  const config = toConfig(parsed.data, { file, readsFiles: surroundings === "check" });
+  const contradictions = checkWhole(parsed.data, config);
+  if (contradictions.length > 0) throw new ConfigError(describeMistakes(contradictions, source));
+  return config;
+}
+
+function readText(path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+  } catch (cause) {
+    throw new ConfigError([`${path}:1:1 can't be read: ${messageOf(cause)}`], { cause });
+  }
+}
+
+function syntaxMistakes({ file, document, lines }: Source): string[] {
+  return [...document.errors, ...document.warnings, ...forbiddenKeys(document)].map(
+    ({ pos, message }) => {
+      const { line, col } = lines.linePos(pos[0]);
+      return `${file}:${line}:${col} ${message}`;
+    },
+  );
+}
+
+/** A key that objects made from YAML would swallow without a word. */
+function forbiddenKeys(document: Document): { pos: readonly [number]; message: string }[] {
+  const found: { pos: readonly [number]; message: string }[] = [];
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isScalar(key) || key.value !== "__proto__") return;
+      found.push({ pos: [key.range?.[0] ?? 0], message: "__proto__ is no name for anything" });
+    },
+  });
+  return found;
+}

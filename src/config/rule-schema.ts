@@ -1,0 +1,185 @@
+import { z } from "zod";
+import { AUTH_METHODS } from "../policy/client.ts";
+import { parseNetwork } from "../policy/network.ts";
+import { parseSchedule, WEEKDAYS } from "../policy/schedule.ts";
+import { EFFECTS } from "../sql/classification.ts";
+import { messageOf, name, nonEmpty, parsedBy } from "./schema-parts.ts";
+import { duration } from "./units.ts";
+
+const effects = nonEmpty(z.enum(EFFECTS));
+
+const objectPattern = z
+  .strictObject({
+    kind: z.string().min(1).optional().describe("Such as `table`, `database`, `role`."),
+    schema: z.string().min(1).optional().describe("Of a qualified name."),
+    name: z.string().min(1).optional().describe("Without its schema."),
+  })
+  .refine((pattern) => Object.keys(pattern).length > 0, "needs kind, schema or name");
+
+const conditions = {
+  environments: nonEmpty(z.string()).optional().describe("In one of these."),
+  databases: nonEmpty(z.string()).optional().describe("In one of these."),
+  roles: nonEmpty(z.string()).optional().describe("By somebody who has one of these."),
+  people: nonEmpty(z.string()).optional().describe("By one of these."),
+  workloads: nonEmpty(z.string()).optional().describe("By one of these."),
+  effects: z
+    .strictObject({
+      any: effects.optional().describe("It has at least one of these."),
+      all: effects.optional().describe("It has each of these."),
+      only: effects.optional().describe("It has none but these."),
+    })
+    .refine((asked) => Object.keys(asked).length > 0, "needs any, all or only")
+    .optional()
+    .describe("What the statement can do."),
+  destructive: z
+    .boolean()
+    .optional()
+    .describe("Whether it loses data or structure that the client can't bring back."),
+  objects: z
+    .strictObject({
+      any: nonEmpty(objectPattern)
+        .optional()
+        .describe(
+          "It names at least one that is one of these; an unqualified name may be in any schema.",
+        ),
+      only: nonEmpty(objectPattern)
+        .optional()
+        .describe(
+          "It names objects, all of them one of these; an unqualified name is in no schema for certain.",
+        ),
+    })
+    .refine((asked) => Object.keys(asked).length > 0, "needs any or only")
+    .optional()
+    .describe("What it names. Patterns may have `*` and `?`."),
+  warnings: nonEmpty(z.string().min(1))
+    .optional()
+    .describe("It carries one of these migration warnings. Patterns may have `*` and `?`."),
+  clients: nonEmpty(parsedBy(parseNetwork))
+    .optional()
+    .describe(
+      "From one of these addresses or networks (`10.0.0.0/8`); `local` is the Unix socket.",
+    ),
+  application_names: nonEmpty(z.string().min(1))
+    .optional()
+    .describe(
+      "By a program that says it is one of these, which proves nothing. Patterns may have `*` and `?`.",
+    ),
+  tls: z.boolean().optional().describe("Over an encrypted connection, or not."),
+  auth_methods: nonEmpty(z.enum(AUTH_METHODS)).optional().describe("Proved in one of these ways."),
+  during: z
+    .strictObject({
+      days: nonEmpty(z.enum(WEEKDAYS)).optional().describe("By default every day."),
+      hours: nonEmpty(z.string())
+        .optional()
+        .describe(
+          'Such as `"08:00-18:00"`; `"22:00-06:00"` ends on the next day. By default all day.',
+        ),
+      time_zone: z.string().describe("Such as `Europe/Madrid`."),
+    })
+    .transform(({ days, hours, time_zone: timeZone }, context) => {
+      try {
+        return parseSchedule({ days, hours, timeZone });
+      } catch (error) {
+        context.addIssue({ code: "custom", message: messageOf(error) });
+        return z.NEVER;
+      }
+    })
+    .optional()
+    .describe("At these times of the week."),
+};
+
+/** Terms of an approval; what is left out comes from `approvals.defaults`, and there from what is described. */
+export const approvalSchema = z.strictObject({
+  approvers: nonEmpty(z.string())
+    .optional()
+    .describe("Roles of which any member may sign, but never the requester."),
+  signatures: z
+    .int()
+    .min(1)
+    .max(10)
+    .optional()
+    .describe("How many different people. By default 1."),
+  max_validity: duration({ min: "1m", max: "30d" })
+    .optional()
+    .describe("How long an approval may be good for. By default `1h`."),
+  max_uses: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe("How often it may be used. By default once."),
+  reason: z.boolean().optional().describe("Whether the approver must give one. By default not."),
+  wait: z
+    .enum(["refuse", "hold"])
+    .optional()
+    .describe(
+      "`refuse` at once, with a request number, or `hold` the session until it is signed. By default `refuse`.",
+    ),
+  hold_for: duration({ min: "1s", max: "24h" })
+    .optional()
+    .describe("How long a session is held. By default `10m`."),
+});
+
+const common = {
+  name: name.describe("Stands in refusals and records."),
+  ...conditions,
+  unless: z
+    .strictObject(conditions)
+    .refine((asked) => Object.keys(asked).length > 0, "needs a condition")
+    .optional()
+    .describe(
+      "The exception: where all of this holds, the rule does not match. Takes the same conditions.",
+    ),
+};
+
+const told = {
+  message: z.string().min(1).max(500).optional().describe("Why, for the person who is refused."),
+  hint: z.string().min(1).max(500).optional().describe("What to do instead."),
+};
+
+/** One rule. All conditions that are given must hold; within a list, one is enough. */
+export const ruleSchema = z.discriminatedUnion("action", [
+  z
+    .strictObject({ ...common, action: z.literal("allow") })
+    .superRefine(({ effects, objects }, context) => {
+      refuseVague("allow", { effects, objects }, context, []);
+    }),
+  z
+    .strictObject({ ...common, ...told, action: z.literal("block") })
+    .superRefine(({ unless }, context) => {
+      refuseVague("an exception", unless ?? {}, context, ["unless"]);
+    }),
+  z
+    .strictObject({
+      ...common,
+      ...told,
+      action: z.literal("require_approval"),
+      approval: approvalSchema
+        .prefault({})
+        .describe("Terms of the approval, where `approvals.defaults` won't do."),
+    })
+    .superRefine(({ unless }, context) => {
+      refuseVague("an exception", unless ?? {}, context, ["unless"]);
+    }),
+]);
+
+export type RuleText = z.output<typeof ruleSchema>;
+export type ConditionsText = NonNullable<RuleText["unless"]>;
+export type ApprovalText = z.output<typeof approvalSchema>;
+
+/** `effects: {any: [read]}` in a rule that lets pass would let pass a SELECT that deletes: only `only` says enough. */
+function refuseVague(
+  what: string,
+  asked: Pick<ConditionsText, "effects" | "objects">,
+  context: z.RefinementCtx,
+  at: readonly string[],
+): void {
+  for (const key of ["effects", "objects"] as const) {
+    if (asked[key] === undefined || asked[key].only !== undefined) continue;
+    context.addIssue({
+      code: "custom",
+      path: [...at, key],
+      message: `${what} must say only: what it has besides would pass as well`,
+    });
+  }
+}

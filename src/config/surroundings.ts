@@ -1,0 +1,53 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Mistake } from "./mistakes.ts";
+import { select } from "./references.ts";
+
+/** Files that must be there and readable before we start. */
+const FILES = [
+  "listen.tls.cert",
+  "listen.tls.key",
+  "listen.tls.client_ca",
+  "upstreams.*.password.file",
+  "upstreams.*.tls.ca",
+  "upstreams.*.tls.cert",
+  "upstreams.*.tls.key",
+  "people.*.verifier_file",
+  "workloads.*.verifier_file",
+  "approvals.allowed_signers",
+  "approvals.revoked_keys",
+  "audit.checkpoint.key",
+  "store.postgres.file",
+];
+
+const VARIABLES = ["upstreams.*.password.env", "store.postgres.env"];
+
+/** Files and environment variables that the configuration names and that are not there. */
+export function checkSurroundings(
+  raw: unknown,
+  { directory, env }: { directory: string; env: NodeJS.ProcessEnv },
+): Mistake[] {
+  const files = FILES.flatMap((pattern) => select(raw, pattern)).flatMap(({ path, value }) => {
+    const problem =
+      typeof value === "string" ? problemWithFile(resolve(directory, value)) : undefined;
+    return problem === undefined ? [] : [{ path, of: "value" as const, message: problem }];
+  });
+  const variables = VARIABLES.flatMap((pattern) => select(raw, pattern)).flatMap(
+    ({ path, value }) =>
+      typeof value !== "string" || (env[value] ?? "") !== ""
+        ? []
+        : [{ path, of: "value" as const, message: `environment variable ${value} is not set` }],
+  );
+  return [...files, ...variables];
+}
+
+function problemWithFile(file: string): string | undefined {
+  try {
+    if (!statSync(file).isFile()) return `${file} is not a file`;
+    accessSync(file, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    return code === "ENOENT" ? `${file} does not exist` : `${file} can't be read (${code})`;
+  }
+}
