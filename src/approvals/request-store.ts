@@ -1,4 +1,5 @@
 import type { Sha256 } from "../base/digest.ts";
+import { SQLSTATE, TwokeyError, type ErrorDetails } from "../base/errors.ts";
 import type { CountingApproval } from "./admit.ts";
 import type { Instant } from "./instant.ts";
 import type { RequestId } from "./request-id.ts";
@@ -87,3 +88,10 @@ export interface UnsettledUse {
 /** `unknown`: changes may have been missed, as after a lost connection; look at everything that matters again. */
 export type ChangeNotice =
   { readonly kind: "request"; readonly id: RequestId } | { readonly kind: "unknown" };
+
+/** The store can't be reached or can't be trusted, so nothing that needs it happens. */
+export class StoreUnavailable extends TwokeyError {
+  constructor(message: string, details?: ErrorDetails) {
+    super(SQLSTATE.ioError, message, details);
+  }
+}

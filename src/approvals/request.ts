@@ -84,6 +84,7 @@ export type RefusedTransition =
   | { readonly kind: "already_signed" }
   | { readonly kind: "already_approved" }
   | { readonly kind: "other_request" }
+  | { readonly kind: "not_due" }
   /** Somebody else took this step; look again, there may be another use left. */
   | { readonly kind: "step_taken" };
 
