@@ -3,15 +3,18 @@ import rateLimit from "@fastify/rate-limit";
 import { fastify, LogController, type FastifyBaseLogger, type RouteOptions } from "fastify";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "../approvals/admit.ts";
+import type { RequestStore } from "../approvals/request-store.ts";
 import type { AuditRecord } from "../audit/record.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { approvalRoutes } from "./approval-routes.ts";
 import { healthRoutes, type Checks } from "./health.ts";
 import { loginRoutes } from "./login-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { Problem, sendProblem, toProblem } from "./problem.ts";
 import { compileSerializer, compileValidator, type Api } from "./schema.ts";
+import { requestRoutes, type RequestOptions } from "./request-routes.ts";
 import { sessionRoutes, type Sessions } from "./session-routes.ts";
 import { SignIn } from "./sign-in.ts";
 
@@ -32,6 +35,9 @@ export interface AdminOptions {
   /** Roles whose people see every session and request, and may end sessions. */
   readonly operatorRoles: readonly string[];
   readonly sessions: Sessions;
+  readonly requests: RequestStore;
+  /** Judges what is wanted as if it were run now, and opens, on record, the request that its refusal would. */
+  readonly submit: RequestOptions["submit"];
   /** On record when it resolves; when it rejects, what was to be recorded isn't done. */
   readonly audit: (record: AuditRecord) => Promise<void>;
   readonly now: () => number;
@@ -89,6 +95,8 @@ export async function openAdminServer(options: AdminOptions): Promise<AdminServe
     (api, _options, done) => {
       loginRoutes(api, { ...options, signIn });
       sessionRoutes(api, { ...options, isOperator });
+      requestRoutes(api, { ...options, isOperator });
+      approvalRoutes(api, { ...options, isOperator });
       openApiRoute(api, routes, options.version);
       done();
     },

@@ -1,6 +1,14 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openAdminServer, type AdminOptions } from "../../src/admin/admin-server.ts";
 import type { SessionView } from "../../src/admin/session-routes.ts";
 import type { Registry } from "../../src/approvals/admit.ts";
+import { addSeconds, formatInstant } from "../../src/approvals/instant.ts";
+import { approvedStatement } from "../../src/approvals/document.ts";
+import type { RequestStore } from "../../src/approvals/request-store.ts";
+import type { Asked } from "../../src/approvals/request.ts";
+import { openSqliteRequestStore } from "../../src/store/requests-sqlite.ts";
 import { parseAllowedSigners } from "../../src/approvals/allowed-signers.ts";
 import { ed25519KeyPair, type Ed25519KeyPair } from "../../src/approvals/ssh-private-key.ts";
 import { formatPublicKey } from "../../src/approvals/ssh-key.ts";
@@ -27,6 +35,33 @@ export function newRegistry(): Registry {
   };
 }
 
+/** What alice's refused DROP DATABASE asks for. */
+export function asked(changes: Partial<Asked> = {}): Asked {
+  return {
+    requester: "alice",
+    roles: ["senior"],
+    client: "10.0.0.7 (psql)",
+    database: "shop",
+    environment: "production",
+    upstream: "main",
+    rule: "drops-need-a-lead",
+    terms: {
+      approvers: ["lead"],
+      signatures: 1,
+      maxValiditySeconds: 900,
+      maxUses: 1,
+      isReasonRequired: false,
+      waits: "refuse",
+      holdSeconds: 0,
+    },
+    statements: [approvedStatement("DROP DATABASE shop", "none")],
+    summary: 'DROP DATABASE "shop"',
+    effects: ["destructive_ddl"],
+    reason: "",
+    ...changes,
+  };
+}
+
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -37,6 +72,8 @@ export interface TestAdmin {
   readonly url: string;
   readonly audit: AuditRecord[];
   readonly log: string[];
+  readonly requests: RequestStore;
+  readonly open: (asked: Asked) => Promise<string>;
   readonly sessions: SessionView[];
   /** What the server takes for the registry; a test may put another in its place. */
   readonly registry: { current: Registry };
@@ -52,6 +89,11 @@ export interface TestAdmin {
 
 /** A real server on a free port, with what the proxy would hand in replaced by lists that a test can look at. */
 export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Promise<TestAdmin> {
+  const directory = mkdtempSync(join(tmpdir(), "twokey-admin-"));
+  const requests = await openSqliteRequestStore({
+    file: join(directory, "twokey.db"),
+    maxOpenPerRequester: 100,
+  });
   const audit: AuditRecord[] = [];
   const log: string[] = [];
   const sessions: SessionView[] = [];
@@ -71,6 +113,8 @@ export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Prom
     },
     registry: () => registry.current,
     operatorRoles: ["operator"],
+    requests,
+    submit: () => Promise.reject(new Error("not asked for in this test")),
     sessions: {
       list: () => sessions,
       terminate: (id) => {
@@ -117,11 +161,22 @@ export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Prom
     url: server.url,
     audit,
     log,
+    requests,
+    open: async (wanted) => {
+      const now = formatInstant(new Date(clock.now));
+      const opening = await requests.openOrJoin(wanted, { now, expiresAt: addSeconds(now, 3600) });
+      if (opening.kind === "too_many_open") throw new Error("too many open");
+      return opening.request.id;
+    },
     sessions,
     registry,
     clock,
     call,
     signIn,
-    close: server.close,
+    close: async () => {
+      await server.close();
+      await requests.close();
+      rmSync(directory, { recursive: true });
+    },
   };
 }
