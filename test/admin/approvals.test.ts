@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseApprovalDocument } from "../../src/approvals/document.ts";
 import { fingerprint, formatPublicKey } from "../../src/approvals/ssh-key.ts";
 import { signSshsig } from "../../src/approvals/sshsig.ts";
-import { canonicalJson, type Json } from "../../src/base/canonical-json.ts";
+import { canonicalJson } from "../../src/base/canonical-json.ts";
 import { AuditUnavailable } from "../../src/base/errors.ts";
 import { sha256 } from "../../src/base/digest.ts";
 import {
