@@ -25,9 +25,9 @@ function checkListening({ listen, admin }: ConfigText, { upstreams }: Config): M
   }
   if (listen.port !== 0 && listen.port === admin.port) {
     mistakes.push({
-      path: ["admin", "port"],
+      path: ["listen", "port"],
       of: "value",
-      message: "is the port that listen has; each needs its own",
+      message: "is the port that admin has; each needs its own",
     });
   }
   for (const { name, hosts } of upstreams.values()) {

@@ -2,7 +2,7 @@
 export function didYouMean(given: string, known: Iterable<string>): string {
   const nearest = [...known]
     .map((name) => ({ name, distance: editDistance(given.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 2.5)))
     .sort((a, b) => a.distance - b.distance)[0];
   return nearest === undefined ? "" : `; did you mean "${nearest.name}"?`;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { isScalar, LineCounter, parseDocument, visit, type Document } from "yaml";
+import { isNode, isScalar, LineCounter, parseDocument, visit, type Document } from "yaml";
 import { checkWhole } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { describeIssue, toMistakes } from "./issues.ts";
@@ -32,7 +32,7 @@ export function loadConfig(
   const unreadable = syntaxMistakes(source);
   if (unreadable.length > 0) throw new ConfigError(unreadable);
 
-  const raw: unknown = document.toJS();
+  const raw = toPlain(source);
   const parsed = configSchema.safeParse(raw, { error: describeIssue });
   const mistakes: Mistake[] = [
     ...(parsed.success ? [] : toMistakes(parsed.error.issues)),
@@ -48,6 +48,14 @@ export function loadConfig(
   return config;
 }
 
+function toPlain({ file, document }: Source): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw new ConfigError([`${file}:1:1 ${messageOf(cause)}`], { cause }); // aliases that lead nowhere, or explode
+  }
+}
+
 function readText(path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
@@ -57,21 +65,24 @@ function readText(path: string): string {
 }
 
 function syntaxMistakes({ file, document, lines }: Source): string[] {
-  return [...document.errors, ...document.warnings, ...forbiddenKeys(document)].map(
-    ({ pos, message }) => {
-      const { line, col } = lines.linePos(pos[0]);
-      return `${file}:${line}:${col} ${message}`;
-    },
-  );
+  const { errors, warnings } = document;
+  // Once the grammar is lost, what follows is only its echo.
+  const lost = errors.findIndex(({ code }) => code === "UNEXPECTED_TOKEN");
+  const told = errors.filter(({ code }, index) => code !== "UNEXPECTED_TOKEN" || index === lost);
+  return [...told, ...warnings, ...forbiddenKeys(document)].map(({ pos, message }) => {
+    const { line, col } = lines.linePos(pos[0]);
+    return `${file}:${line}:${col} ${message}`;
+  });
 }
 
-/** A key that objects made from YAML would swallow without a word. */
+/** Keys that objects made from YAML would swallow or bend without a word. */
 function forbiddenKeys(document: Document): { pos: readonly [number]; message: string }[] {
   const found: { pos: readonly [number]; message: string }[] = [];
   visit(document, {
     Pair(_, { key }) {
-      if (!isScalar(key) || key.value !== "__proto__") return;
-      found.push({ pos: [key.range?.[0] ?? 0], message: "__proto__ is no name for anything" });
+      if (isScalar(key) && typeof key.value === "string" && key.value !== "__proto__") return;
+      const pos = [(isNode(key) ? key.range?.[0] : undefined) ?? 0] as const;
+      found.push({ pos, message: "is no name for anything: write plain text, or quote it" });
     },
   });
   return found;

@@ -1,7 +1,10 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Mistake } from "./mistakes.ts";
 import { select } from "./references.ts";
+import { isVerifier, NOT_A_VERIFIER } from "./verifier.ts";
+
+const VERIFIER_FILES = ["people.*.verifier_file", "workloads.*.verifier_file"];
 
 /** Files that must be there and readable before we start. */
 const FILES = [
@@ -12,8 +15,7 @@ const FILES = [
   "upstreams.*.tls.ca",
   "upstreams.*.tls.cert",
   "upstreams.*.tls.key",
-  "people.*.verifier_file",
-  "workloads.*.verifier_file",
+  ...VERIFIER_FILES,
   "approvals.allowed_signers",
   "approvals.revoked_keys",
   "audit.checkpoint.key",
@@ -32,13 +34,21 @@ export function checkSurroundings(
       typeof value === "string" ? problemWithFile(resolve(directory, value)) : undefined;
     return problem === undefined ? [] : [{ path, of: "value" as const, message: problem }];
   });
+  const verifiers = VERIFIER_FILES.flatMap((pattern) => select(raw, pattern)).flatMap(
+    ({ path, value }) => {
+      const file = typeof value === "string" ? resolve(directory, value) : "";
+      if (problemWithFile(file) !== undefined) return [];
+      if (isVerifier(readFileSync(file, "utf8").trim())) return [];
+      return [{ path, of: "value" as const, message: `${file} ${NOT_A_VERIFIER}` }];
+    },
+  );
   const variables = VARIABLES.flatMap((pattern) => select(raw, pattern)).flatMap(
     ({ path, value }) =>
       typeof value !== "string" || (env[value] ?? "") !== ""
         ? []
         : [{ path, of: "value" as const, message: `environment variable ${value} is not set` }],
   );
-  return [...files, ...variables];
+  return [...files, ...verifiers, ...variables];
 }
 
 function problemWithFile(file: string): string | undefined {
