@@ -2,13 +2,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { hash } from "node:crypto";
 import { NO_RECORD, SEAL_BYTES, type ChainHead } from "../audit/chain.ts";
-import { parseRecord, type LoggedRecord } from "../audit/record.ts";
+import { MAX_RECORD_BYTES, parseRecord, type LoggedRecord } from "../audit/record.ts";
 import type { Sha256 } from "../base/digest.ts";
 import { AuditUnavailable } from "../base/errors.ts";
 import { listAuditFiles, type AuditFileName } from "./audit-file-names.ts";
-
-/** No record is longer: what a writer refuses to write, and how far back recovery must look. */
-export const MAX_RECORD_BYTES = 1 << 20;
 
 /** Bytes after the last whole record, moved out of the log. */
 export interface TornTail {

@@ -6,6 +6,7 @@ import { ChainWriter, FRAME_BYTES, NO_RECORD } from "../audit/chain.ts";
 import { keyFingerprint, RESTART_RECORDS, signCheckpoint } from "../audit/checkpoint.ts";
 import {
   encodeFragment,
+  MAX_RECORD_BYTES,
   parseChainId,
   type AuditRecord,
   type EventName,
@@ -17,12 +18,7 @@ import { sha256 } from "../base/digest.ts";
 import { AuditUnavailable, LimitReached, SQLSTATE } from "../base/errors.ts";
 import { lockDirectory, type DirectoryLock } from "./audit-file-lock.ts";
 import { auditFileName, spilledPath } from "./audit-file-names.ts";
-import {
-  MAX_RECORD_BYTES,
-  recoverChain,
-  writeDurably,
-  type Recovered,
-} from "./audit-file-recovery.ts";
+import { recoverChain, writeDurably, type Recovered } from "./audit-file-recovery.ts";
 import { AuditSegment } from "./audit-file-segment.ts";
 
 export interface AuditFileOptions {
