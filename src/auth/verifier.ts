@@ -65,11 +65,15 @@ export async function makeVerifier(
  *
  * @param serverSecret - random, and the same on every replica and after every restart
  */
-export function mockVerifier(name: string, serverSecret: Secret<Buffer>): ScramVerifier {
+export function mockVerifier(
+  name: string,
+  serverSecret: Secret<Buffer>,
+  iterations: number,
+): ScramVerifier {
   const derive = (purpose: string): Buffer =>
     hmacSha256(serverSecret.reveal(), `twokey mock ${purpose}\0${name}`);
   return {
-    iterations: DEFAULT_ITERATIONS,
+    iterations,
     salt: derive("salt").subarray(0, SALT_BYTES),
     storedKey: derive("stored key"),
     serverKey: derive("server key"),

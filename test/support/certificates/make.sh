@@ -32,6 +32,29 @@ signed alice ca alice email:alice@example.com clientAuth
 signed rogue-alice rogue-ca alice email:alice@example.com clientAuth
 rm ca.key rogue-ca.key ca.srl rogue-ca.srl 2>/dev/null || true
 
+# Subjects that try to be read as somebody else.
+odd_subject() { # name; the configuration's middle comes on stdin
+  { printf 'prompt=no\ndistinguished_name=dn\nx509_extensions=ext\n'; cat; } > "$1.cnf"
+  openssl req -x509 -nodes -days $days -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+    -config "$1.cnf" -keyout discarded.key -out "$1.crt"
+  rm "$1.cnf" discarded.key
+}
+odd_subject two-names << 'END'
+[dn]
+0.CN=alice
+1.CN=bob
+[ext]
+basicConstraints=CA:FALSE
+END
+odd_subject tricky << 'END'
+[dn]
+CN=x\nCN=bob
+[ext]
+subjectAltName=@names
+[names]
+email=x\, email:bob@example.com\, y@example.com
+END
+
 # One for each hash function that a signature can bring to tls-server-end-point.
 self_signed rsa-sha1 -newkey rsa:2048 -sha1
 self_signed rsa-sha512 -newkey rsa:2048 -sha512
