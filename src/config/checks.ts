@@ -1,4 +1,5 @@
 import type { Config } from "./config.ts";
+import { isLoopback } from "./host.ts";
 import type { Mistake } from "./mistakes.ts";
 import type { ConfigText } from "./schema.ts";
 import { checkReachable } from "./unreachable.ts";
@@ -15,7 +16,7 @@ export function checkWhole(text: ConfigText, config: Config): Mistake[] {
 
 function checkListening({ listen, admin }: ConfigText, { upstreams }: Config): Mistake[] {
   const mistakes: Mistake[] = [];
-  if (listen.tls === undefined && !isThisMachine(listen.host)) {
+  if (listen.tls === undefined && !isLoopback(listen.host)) {
     mistakes.push({
       path: ["listen", "host"],
       of: "value",
@@ -32,10 +33,10 @@ function checkListening({ listen, admin }: ConfigText, { upstreams }: Config): M
   }
   for (const { name, hosts } of upstreams.values()) {
     const isOurs = hosts.some(
-      ({ host, port }) =>
-        port === listen.port &&
-        (host === listen.host || isThisMachine(host)) &&
-        !host.startsWith("/"),
+      (host) =>
+        host.kind === "tcp" &&
+        host.port === listen.port &&
+        (host.host === listen.host || isLoopback(host.host)),
     );
     if (!isOurs) continue;
     mistakes.push({
@@ -45,10 +46,6 @@ function checkListening({ listen, admin }: ConfigText, { upstreams }: Config): M
     });
   }
   return mistakes;
-}
-
-function isThisMachine(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 function checkLimits({ limits }: ConfigText): Mistake[] {
@@ -85,7 +82,7 @@ function problemWithApprovers(
   { approvals, people }: ConfigText,
   { approvers, signatures }: { readonly approvers: readonly string[]; readonly signatures: number },
 ): string | undefined {
-  if (approvals === undefined) {
+  if (approvals.allowed_signers === undefined) {
     return "asks for an approval, so approvals.allowed_signers must say who signs with which key";
   }
   if (approvers.length === 0) {

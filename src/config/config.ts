@@ -1,6 +1,7 @@
 import type { Secret } from "../base/secret.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Place } from "../policy/place.ts";
+import type { CatalogueExtension } from "../sql/catalogue.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import type { ConfigText } from "./schema.ts";
 import type { SecretSource } from "./secret-source.ts";
@@ -14,15 +15,21 @@ export interface Config {
     readonly unixSocketDirectory: string | undefined;
     readonly tls: ListenTls;
   };
-  readonly admin: { readonly host: string; readonly port: number };
+  readonly admin: {
+    readonly host: string;
+    readonly port: number;
+    readonly publicUrl: string | undefined;
+    /** Roles whose people see every session and request. */
+    readonly operators: readonly string[];
+  };
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly databases: ReadonlyMap<string, Database>;
-  readonly environments: ReadonlyMap<string, Environment>;
+  readonly environments: readonly string[];
   readonly roles: readonly string[];
   /** People and workloads, by the name that they log in with. */
   readonly principals: ReadonlyMap<string, PrincipalConfig>;
-  /** `undefined` where no rule ever asks for one. */
-  readonly approvals: Approvals | undefined;
+  readonly approvals: Approvals;
+  readonly catalogue: CatalogueExtension;
   readonly policy: Policy;
   readonly store:
     | { readonly kind: "sqlite"; readonly file: string }
@@ -33,9 +40,11 @@ export interface Config {
     readonly parameters: "none" | "hash" | "full";
     readonly rotate: { readonly sizeBytes: number; readonly afterMs: number };
     readonly checkpoint: {
-      readonly keyFile: string | undefined;
+      /** Made when it is not there. */
+      readonly keyFile: string;
       readonly records: number;
       readonly afterMs: number;
+      readonly anchorFile: string | undefined;
     };
   };
   readonly limits: Limits;
@@ -53,8 +62,8 @@ export type ListenTls =
 
 export interface Upstream {
   readonly name: string;
-  /** In the order in which they are tried; a host that begins with `/` is the directory of a Unix socket. */
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  /** In the order in which they are tried. */
+  readonly hosts: readonly Host[];
   readonly targetSessionAttrs: ConfigText["upstreams"][string]["target_session_attrs"];
   readonly user: string;
   readonly password: SecretSource | undefined;
@@ -63,10 +72,14 @@ export interface Upstream {
     readonly caFile: string | undefined;
     readonly certFile: string | undefined;
     readonly keyFile: string | undefined;
-    readonly serverName: string | undefined;
+    readonly isDirect: boolean;
   };
   readonly connectTimeoutMs: number;
 }
+
+export type Host =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
 
 export interface Database {
   readonly upstream: string;
@@ -74,12 +87,6 @@ export interface Database {
   readonly place: Place;
   /** The other databases on the same server, whatever their upstream is called here. */
   readonly neighbours: readonly Place[];
-}
-
-export interface Environment {
-  readonly name: string;
-  /** What people are shown. */
-  readonly label: string;
 }
 
 export interface PrincipalConfig {
@@ -93,8 +100,11 @@ export interface PrincipalConfig {
 }
 
 export interface Approvals {
-  readonly allowedSignersFile: string;
+  /** Always there where a rule asks for an approval. */
+  readonly allowedSignersFile: string | undefined;
   readonly revokedKeysFile: string | undefined;
+  readonly requestsExpireMs: number;
+  readonly maxOpenRequests: number;
 }
 
 export interface Limits {
@@ -106,6 +116,8 @@ export interface Limits {
     readonly perAddress: number;
     readonly perPerson: number;
   };
+  /** Prepared statements, portals and unanswered messages of one session, together. */
+  readonly maxNamedObjects: number;
   /** `undefined` leaves it to the server. */
   readonly idleInTransactionMs: number | undefined;
 }

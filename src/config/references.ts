@@ -7,6 +7,7 @@ const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["databases.*.environment", "environments"],
   ["people.*.roles.*", "roles"],
   ["workloads.*.roles.*", "roles"],
+  ["admin.operators.*", "roles"],
   ["approvals.defaults.approvers.*", "roles"],
   ["rules.*.approval.approvers.*", "roles"],
   ...["environments", "databases", "roles", "people", "workloads"].flatMap(

@@ -2,11 +2,10 @@ import { z } from "zod";
 import { AUTH_METHODS } from "../policy/client.ts";
 import { parseNetwork } from "../policy/network.ts";
 import { parseSchedule, WEEKDAYS } from "../policy/schedule.ts";
-import { EFFECTS } from "../sql/classification.ts";
-import { messageOf, name, nonEmpty, parsedBy } from "./schema-parts.ts";
+import { effect, messageOf, name, nonEmpty, parsedBy } from "./schema-parts.ts";
 import { duration } from "./units.ts";
 
-const effects = nonEmpty(z.enum(EFFECTS));
+const effects = nonEmpty(effect);
 
 const objectPattern = z
   .strictObject({
@@ -132,6 +131,9 @@ const common = {
     ),
 };
 
+const ACTION =
+  "What follows. `message` and `hint` go with a refusal, `approval` with `require_approval`.";
+
 const told = {
   message: z.string().min(1).max(500).optional().describe("Why, for the person who is refused."),
   hint: z.string().min(1).max(500).optional().describe("What to do instead."),
@@ -140,12 +142,12 @@ const told = {
 /** One rule. All conditions that are given must hold; within a list, one is enough. */
 export const ruleSchema = z.discriminatedUnion("action", [
   z
-    .strictObject({ ...common, action: z.literal("allow") })
+    .strictObject({ ...common, action: z.literal("allow").describe(ACTION) })
     .superRefine(({ effects, objects }, context) => {
       refuseVague("allow", { effects, objects }, context, []);
     }),
   z
-    .strictObject({ ...common, ...told, action: z.literal("block") })
+    .strictObject({ ...common, ...told, action: z.literal("block").describe(ACTION) })
     .superRefine(({ unless }, context) => {
       refuseVague("an exception", unless ?? {}, context, ["unless"]);
     }),
@@ -153,7 +155,7 @@ export const ruleSchema = z.discriminatedUnion("action", [
     .strictObject({
       ...common,
       ...told,
-      action: z.literal("require_approval"),
+      action: z.literal("require_approval").describe(ACTION),
       approval: approvalSchema
         .prefault({})
         .describe("Terms of the approval, where `approvals.defaults` won't do."),

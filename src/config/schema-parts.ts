@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { EFFECTS } from "../sql/classification.ts";
 
 /** Names that people type and that stand in records; no blanks, globs or commas, which other formats give a meaning. */
 export const name = z
@@ -6,10 +7,24 @@ export const name = z
   .regex(
     /^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,62}$/,
     "must be a name of at most 63 letters, digits, and _ . @ + -",
-  );
+  )
+  .meta({ title: "name" });
+
+/** `name` or `schema.name`, as a statement writes it once folded. */
+export const qualifiedName = z
+  .string()
+  .regex(/^[^\s."]+(\.[^\s."]+)?$/u, "must be name or schema.name, without quotes")
+  .meta({ title: "name" });
+
+export const effect = z.enum(EFFECTS).meta({ title: "effect" });
+
+export const port = z.int().min(0).max(65_535);
 
 /** Relative to the configuration file's directory. */
-export const path = z.string("must be the path of a file").min(1, "must be the path of a file");
+export const path = z
+  .string("must be the path of a file")
+  .min(1, "must be the path of a file")
+  .meta({ title: "path" });
 
 /** Where a secret is found. The secret itself has no place in a file that is shown around. */
 export const secret = z

@@ -1,10 +1,21 @@
 import { z } from "zod";
 import { LARGEST_MESSAGE_BYTES } from "../wire/message-types.ts";
 import type { LogLevel } from "../telemetry/log.ts";
-import { ruleSchema, approvalSchema } from "./rule-schema.ts";
-import { name, nonEmpty, oneOf, path, secret } from "./schema-parts.ts";
+import { auditSchema } from "./audit-schema.ts";
+import { principalSchema } from "./principal-schema.ts";
+import { approvalSchema, ruleSchema } from "./rule-schema.ts";
+import {
+  effect,
+  name,
+  nonEmpty,
+  oneOf,
+  path,
+  port,
+  qualifiedName,
+  secret,
+} from "./schema-parts.ts";
 import { duration, size } from "./units.ts";
-import { isVerifier, NOT_A_VERIFIER } from "./verifier.ts";
+import { upstreamSchema } from "./upstream-schema.ts";
 
 const LOG_LEVELS = [
   "trace",
@@ -15,8 +26,6 @@ const LOG_LEVELS = [
   "fatal",
   "silent",
 ] as const satisfies readonly LogLevel[];
-
-const port = z.int().min(0).max(65_535);
 
 const listenSchema = z
   .strictObject({
@@ -55,59 +64,17 @@ const adminSchema = z
   .strictObject({
     host: z.string().default("127.0.0.1").describe("Address to listen on."),
     port: port.default(9188).describe("`0` takes any free one."),
+    public_url: z
+      .string()
+      .regex(/^https?:\/\/[^/\s]+$/, "must be a URL without a path, such as https://twokey.example")
+      .optional()
+      .describe("Where clients reach it, if not at `http://HOST:PORT`."),
+    operators: z
+      .array(z.string())
+      .default([])
+      .describe("Roles whose people see every session and request, and may end sessions."),
   })
   .describe("HTTP for metrics, health and the API.");
-
-const upstreamSchema = z
-  .strictObject({
-    host: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("Name or address of the server, or the directory of its Unix socket."),
-    hosts: nonEmpty(
-      z
-        .string()
-        .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+)(:\d{1,5})?$/, 'must be "HOST" or "HOST:PORT"'),
-    )
-      .optional()
-      .describe("Several, tried in this order, each `HOST` or `HOST:PORT`; instead of `host`."),
-    port: port.min(1).default(5432).describe("Port of every host that names none."),
-    target_session_attrs: z
-      .enum(["any", "read-write", "read-only", "primary", "standby", "prefer-standby"])
-      .default("any")
-      .describe("Which of the hosts will do, as in libpq."),
-    user: z.string().min(1).describe("Role that Twokey logs in as. People never see it."),
-    password: secret
-      .optional()
-      .describe("Its password: where to find it, never the password itself."),
-    tls: z
-      .strictObject({
-        mode: z
-          .enum(["disable", "prefer", "require", "verify-ca", "verify-full"])
-          .default("verify-full")
-          .describe("As libpq's `sslmode`."),
-        ca: path.optional().describe("CAs to trust, PEM; without it, those that Node.js trusts."),
-        cert: path.optional().describe("Certificate that Twokey shows, PEM."),
-        key: path.optional().describe("Its private key, PEM."),
-        server_name: z
-          .string()
-          .optional()
-          .describe("Name to expect in the server's certificate, where it is not `host`."),
-      })
-      .refine(
-        ({ cert, key }) => (cert === undefined) === (key === undefined),
-        "cert and key go together",
-      )
-      .prefault({})
-      .describe("Encryption between Twokey and the server."),
-    connect_timeout: duration({ min: "1ms", max: "1h" })
-      .prefault("10s")
-      .describe("For reaching a host and logging in, each."),
-  })
-  .refine(({ host, hosts }) => (host === undefined) !== (hosts === undefined), {
-    error: "needs either host or hosts",
-  });
 
 const databaseSchema = z.strictObject({
   upstream: z.string().describe("One of `upstreams`."),
@@ -125,12 +92,6 @@ const databaseSchema = z.strictObject({
 });
 
 const environmentSchema = z.strictObject({
-  label: z
-    .string()
-    .min(1)
-    .max(63)
-    .optional()
-    .describe("What people are shown; by default the name."),
   unparsed: z
     .enum(["block", "require_approval", "ask_rules"])
     .default("block")
@@ -140,47 +101,54 @@ const environmentSchema = z.strictObject({
     ),
 });
 
-const principalSchema = z
-  .strictObject({
-    roles: nonEmpty(z.string()).describe("Of `roles`."),
-    verifier: z
-      .string()
-      .refine(isVerifier, NOT_A_VERIFIER)
-      .optional()
-      .describe("What a password is checked against, in PostgreSQL's format: `SCRAM-SHA-256$…`."),
-    verifier_file: path.optional().describe("File that holds the verifier; instead of `verifier`."),
-    disabled: z.boolean().default(false).describe("May not log in."),
-    expires: z
-      .string("must be a date such as 2027-03-31 or a time such as 2027-03-31T18:00:00Z")
-      .regex(
-        /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/,
-        "must be a date such as 2027-03-31 or a time such as 2027-03-31T18:00:00Z",
-      )
-      .refine(isOnCalendar, "is no day of the calendar")
-      .transform((text) => new Date(text))
-      .optional()
-      .describe("May not log in from then on; a date alone means its midnight in UTC."),
-  })
-  .refine(
-    ({ verifier, verifier_file }) => verifier === undefined || verifier_file === undefined,
-    "takes verifier or verifier_file, not both",
-  );
-
 const approvalsSchema = z
   .strictObject({
-    allowed_signers: path.describe(
-      "Who may sign with which key, in OpenSSH's format (`ssh-keygen`, ALLOWED SIGNERS); a principal there is a person here.",
-    ),
+    allowed_signers: path
+      .optional()
+      .describe(
+        "Who signs with which key, in OpenSSH's format (ssh-keygen(1), ALLOWED SIGNERS); a principal there is a person here.",
+      ),
     revoked_keys: path
       .optional()
       .describe("Keys that no longer count: a KRL or a list of public keys."),
+    requests_expire: duration({ min: "1m", max: "90d" })
+      .prefault("7d")
+      .describe("How long a request waits for its signatures."),
+    max_open_requests: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(50)
+      .describe("That one person or workload may have waiting."),
     defaults: approvalSchema
       .prefault({})
       .describe(
         "Terms of an approval where a rule says nothing else; the same keys as a rule's `approval`.",
       ),
   })
+  .prefault({})
   .describe("How approvals are signed and checked.");
+
+const catalogueSchema = z
+  .strictObject({
+    functions: z
+      .record(
+        qualifiedName,
+        z.union(
+          [z.literal("harmless"), nonEmpty(effect)],
+          'must be "harmless" or a list of effects',
+        ),
+      )
+      .default({})
+      .describe("`harmless` where it only computes, or the effects of calling it."),
+    operators: z.array(qualifiedName).default([]).describe("That only compute."),
+    types: z.array(qualifiedName).default([]).describe("Whose casts only compute."),
+  })
+  .prefault({})
+  .describe(
+    "What is known of the databases beyond PostgreSQL itself. Names as statements write them, `name` or `schema.name`; " +
+      "whatever is neither listed here nor PostgreSQL's own is `opaque`.",
+  );
 
 const storeSchema = z
   .strictObject({
@@ -192,46 +160,6 @@ const storeSchema = z
   .refine(oneOf("sqlite", "postgres"), "needs either sqlite or postgres")
   .prefault({ sqlite: "data/twokey.db" })
   .describe("Where requests and approvals are kept.");
-
-const auditSchema = z
-  .strictObject({
-    directory: path.default("data/audit").describe("Where the log's files are written."),
-    durability: z
-      .enum(["normal", "strict"])
-      .default("normal")
-      .describe(
-        "`normal` syncs before what is approved or destructive; `strict` before every statement that can change anything.",
-      ),
-    parameters: z
-      .enum(["none", "hash", "full"])
-      .default("hash")
-      .describe("What is recorded of bound values."),
-    rotate: z
-      .strictObject({
-        size: size({ min: "1MiB" })
-          .prefault("1GiB")
-          .describe("A file that reached this is closed."),
-        after: duration({ min: "1m" }).prefault("24h").describe("So is one that is this old."),
-      })
-      .prefault({})
-      .describe("When a new file is begun."),
-    checkpoint: z
-      .strictObject({
-        key: path
-          .optional()
-          .describe(
-            "Private key that signs checkpoints, Ed25519 as OpenSSH writes it; by default one is made in `directory`.",
-          ),
-        records: z.int().min(1).max(1_000_000).default(1000).describe("After so many records."),
-        after: duration({ min: "1s" })
-          .prefault("1m")
-          .describe("After this time, if there are any."),
-      })
-      .prefault({})
-      .describe("When the chain's head is signed."),
-  })
-  .prefault({})
-  .describe("The audit log.");
 
 const limitsSchema = z
   .strictObject({
@@ -256,6 +184,12 @@ const limitsSchema = z
       })
       .prefault({})
       .describe("How many sessions."),
+    named_objects: z
+      .int()
+      .min(10)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("Prepared statements, portals and unanswered messages that one session may have."),
     idle_in_transaction: z
       .union([z.literal("off"), duration({ min: "1s" })], 'must be "off" or a duration such as 10m')
       .prefault("off")
@@ -276,7 +210,9 @@ export const configSchema = z
     databases: z
       .record(name, databaseSchema)
       .describe("The databases, by the name that people connect to."),
-    environments: z.record(name, environmentSchema).describe("What rules are written for."),
+    environments: z
+      .record(name, environmentSchema)
+      .describe("What rules are written for; people see the name in every refusal."),
     roles: nonEmpty(name).describe("Every role there is: the groups that rules speak of."),
     people: z
       .record(name, principalSchema)
@@ -286,7 +222,8 @@ export const configSchema = z
       .record(name, principalSchema)
       .default({})
       .describe("Applications and jobs; the same keys as `people`."),
-    approvals: approvalsSchema.optional(),
+    approvals: approvalsSchema,
+    catalogue: catalogueSchema,
     rules: z
       .array(ruleSchema)
       .describe(
@@ -305,14 +242,3 @@ export const configSchema = z
   .describe("Configuration of Twokey");
 
 export type ConfigText = z.output<typeof configSchema>;
-
-/** `Date` takes 30 February for 2 March. */
-function isOnCalendar(text: string): boolean {
-  const day = text.slice(0, 10);
-  const date = new Date(day);
-  return (
-    !Number.isNaN(Date.parse(text)) &&
-    !Number.isNaN(date.getTime()) &&
-    date.toISOString().startsWith(day)
-  );
-}

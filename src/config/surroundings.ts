@@ -18,7 +18,6 @@ const FILES = [
   ...VERIFIER_FILES,
   "approvals.allowed_signers",
   "approvals.revoked_keys",
-  "audit.checkpoint.key",
   "store.postgres.file",
 ];
 

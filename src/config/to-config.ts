@@ -4,6 +4,7 @@ import { Secret } from "../base/secret.ts";
 import type { Place } from "../policy/place.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../policy/policy.ts";
 import type { Config, Database, ListenTls, PrincipalConfig, Upstream } from "./config.ts";
+import { parseHost, serverName } from "./host.ts";
 import { toRule, toTerms } from "./rules.ts";
 import type { ConfigText } from "./schema.ts";
 import type { SecretSource } from "./secret-source.ts";
@@ -30,25 +31,31 @@ export function toConfig(
       unixSocketDirectory: optional(text.listen.unix_socket, absolute),
       tls: toListenTls(text.listen.tls, absolute),
     },
-    admin: text.admin,
+    admin: {
+      host: text.admin.host,
+      port: text.admin.port,
+      publicUrl: text.admin.public_url,
+      operators: text.admin.operators,
+    },
     upstreams,
     databases: toDatabases(text, upstreams),
-    environments: mapValues(text.environments, ({ label }, name) => ({
-      name,
-      label: label ?? name,
-    })),
+    environments: Object.keys(text.environments),
     roles: text.roles,
     principals: new Map([
       ...mapValues(text.people, toPrincipal("person", verifierOf)),
       ...mapValues(text.workloads, toPrincipal("workload", verifierOf)),
     ]),
-    approvals:
-      text.approvals === undefined
-        ? undefined
-        : {
-            allowedSignersFile: absolute(text.approvals.allowed_signers),
-            revokedKeysFile: optional(text.approvals.revoked_keys, absolute),
-          },
+    approvals: {
+      allowedSignersFile: optional(text.approvals.allowed_signers, absolute),
+      revokedKeysFile: optional(text.approvals.revoked_keys, absolute),
+      requestsExpireMs: text.approvals.requests_expire,
+      maxOpenRequests: text.approvals.max_open_requests,
+    },
+    catalogue: {
+      functions: new Map(Object.entries(text.catalogue.functions)),
+      operators: new Set(text.catalogue.operators),
+      types: new Set(text.catalogue.types),
+    },
     policy: toPolicy(text),
     store:
       text.store.postgres === undefined
@@ -60,9 +67,10 @@ export function toConfig(
       parameters: text.audit.parameters,
       rotate: { sizeBytes: text.audit.rotate.size, afterMs: text.audit.rotate.after },
       checkpoint: {
-        keyFile: optional(text.audit.checkpoint.key, absolute),
+        keyFile: absolute(text.audit.checkpoint.key),
         records: text.audit.checkpoint.records,
         afterMs: text.audit.checkpoint.after,
+        anchorFile: optional(text.audit.checkpoint.anchor, absolute),
       },
     },
     limits: {
@@ -74,6 +82,7 @@ export function toConfig(
         perAddress: text.limits.connections.per_address,
         perPerson: text.limits.connections.per_person,
       },
+      maxNamedObjects: text.limits.named_objects,
       idleInTransactionMs: text.limits.idle_in_transaction,
     },
     log: text.log,
@@ -91,7 +100,7 @@ function toAbsolute(directory: string): Absolute {
 function toUpstream(name: string, text: UpstreamText, absolute: Absolute): Upstream {
   return {
     name,
-    hosts: (text.hosts ?? [text.host ?? ""]).map((host) => splitHost(host, text.port)),
+    hosts: (text.hosts ?? [text.host ?? ""]).map((host) => parseHost(host, text.port)),
     targetSessionAttrs: text.target_session_attrs,
     user: text.user,
     password: optional(text.password, (source) => toSecretSource(source, absolute)),
@@ -100,18 +109,9 @@ function toUpstream(name: string, text: UpstreamText, absolute: Absolute): Upstr
       caFile: optional(text.tls.ca, absolute),
       certFile: optional(text.tls.cert, absolute),
       keyFile: optional(text.tls.key, absolute),
-      serverName: text.tls.server_name,
+      isDirect: text.tls.direct,
     },
     connectTimeoutMs: text.connect_timeout,
-  };
-}
-
-/** `db1`, `db1:5433`, `[2001:db8::1]:5433`, `2001:db8::1` (as `host` only) or `/var/run/postgresql`. */
-function splitHost(text: string, defaultPort: number): Upstream["hosts"][number] {
-  const [, host = text, port] = /^(\[.+\]|[^:]+):(\d+)$/.exec(text) ?? [];
-  return {
-    host: host.replace(/^\[|\]$/g, ""),
-    port: port === undefined ? defaultPort : Number(port),
   };
 }
 
@@ -125,9 +125,7 @@ function toDatabases(
     environment,
   }));
   const serversOf = (name: string): string[] =>
-    (upstreams.get(text.databases[name]?.upstream ?? "")?.hosts ?? []).map(
-      ({ host, port }) => `${host.toLowerCase()} ${port}`,
-    );
+    (upstreams.get(text.databases[name]?.upstream ?? "")?.hosts ?? []).map(serverName);
   return mapValues(text.databases, ({ upstream, dialect }, name) => {
     const servers = serversOf(name);
     const neighbours = [...places.values()].filter(
@@ -155,7 +153,7 @@ function toPrincipal(
 }
 
 function toPolicy(text: ConfigText): Policy {
-  const defaults = text.approvals?.defaults ?? {};
+  const { defaults } = text.approvals;
   return createPolicy({
     rules: text.rules.map((rule) => toRule(rule, defaults)),
     unparsed: mapValues(text.environments, ({ unparsed }): UnparsedTreatment => {

@@ -79,9 +79,9 @@ describe("a good file", () => {
       unixSocketDirectory: undefined,
       tls: { mode: "off" },
     });
-    expect(config.admin).toEqual({ host: "127.0.0.1", port: 9188 });
+    expect(config.admin).toMatchObject({ host: "127.0.0.1", port: 9188, operators: [] });
     expect(config.upstreams.get("main")).toMatchObject({
-      hosts: [{ host: "db.example", port: 5432 }],
+      hosts: [{ kind: "tcp", host: "db.example", port: 5432 }],
       targetSessionAttrs: "any",
       tls: { mode: "verify-full" },
       connectTimeoutMs: 10_000,
@@ -91,7 +91,7 @@ describe("a good file", () => {
       place: { database: "shop", serverDatabase: "shop", environment: "production" },
       neighbours: [],
     });
-    expect(config.environments.get("production")?.label).toBe("production");
+    expect(config.environments).toEqual(["production"]);
     expect(config.principals.get("alice")).toMatchObject({ kind: "person", roles: ["senior"] });
     expect(config.principals.get("alice")?.verifier?.reveal()).toBe(VERIFIER);
     expect(config.principals.get("bob")?.verifier).toBeUndefined();
@@ -100,13 +100,14 @@ describe("a good file", () => {
       directory: join(directory, "data/audit"),
       durability: "normal",
       parameters: "hash",
-      rotate: { sizeBytes: 2 ** 30, afterMs: 86_400_000 },
+      rotate: { sizeBytes: 2 ** 28, afterMs: 86_400_000 },
     });
     expect(config.limits).toEqual({
       startupTimeoutMs: 30_000,
       maxMessageBytes: 256 * 2 ** 20,
       maxStatementBytes: 8 * 2 ** 20,
       connections: { total: 1000, perAddress: 500, perPerson: 200 },
+      maxNamedObjects: 10_000,
       idleInTransactionMs: undefined,
     });
     expect(config.policy.unparsed.get("production")).toEqual({ action: "block" });
@@ -166,7 +167,27 @@ databases:
     expect(config.databases.get("shop")?.neighbours).toEqual([
       { database: "shop_dev", serverDatabase: "sandbox", environment: "development" },
     ]);
-    expect(config.upstreams.get("again")?.hosts[1]).toEqual({ host: "::1", port: 5433 });
+    expect(config.upstreams.get("again")?.hosts[1]).toEqual({
+      kind: "tcp",
+      host: "::1",
+      port: 5433,
+    });
+  });
+
+  test("knows a Unix socket by its directory", () => {
+    const text = but("host: db.example,", "host: /run/postgresql, port: 5433,");
+    expect(load(text).upstreams.get("main")?.hosts).toEqual([
+      { kind: "unix", path: "/run/postgresql/.s.PGSQL.5433" },
+    ]);
+  });
+
+  test("hands on what is known of functions, operators and types", () => {
+    const { catalogue } = load(
+      `${GOOD}catalogue: { functions: { app.total: harmless, archive: [write, delete] }, types: [citext] }\n`,
+    );
+    expect(catalogue.functions?.get("app.total")).toBe("harmless");
+    expect(catalogue.functions?.get("archive")).toEqual(["write", "delete"]);
+    expect(catalogue.types?.has("citext")).toBe(true);
   });
 
   test("reads every condition of a rule", () => {

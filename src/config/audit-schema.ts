@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { path } from "./schema-parts.ts";
+import { duration, size } from "./units.ts";
+
+export const auditSchema = z
+  .strictObject({
+    directory: path.default("data/audit").describe("Where the log's files are written."),
+    durability: z
+      .enum(["normal", "strict"])
+      .default("normal")
+      .describe(
+        "`normal` syncs before what is approved or destructive; `strict` before every statement that can change anything.",
+      ),
+    parameters: z
+      .enum(["none", "hash", "full"])
+      .default("hash")
+      .describe("What is recorded of bound values."),
+    rotate: z
+      .strictObject({
+        size: size({ min: "1MiB", max: "64GiB" })
+          .prefault("256MiB")
+          .describe("A file that reached this is closed."),
+        after: duration({ min: "1m" }).prefault("24h").describe("So is one that is this old."),
+      })
+      .prefault({})
+      .describe("When a new file is begun."),
+    checkpoint: z
+      .strictObject({
+        key: path
+          .default("data/audit-key.pem")
+          .describe("Private Ed25519 key that signs, PEM; made when it is not there."),
+        records: z.int().min(1).max(1_000_000).default(4096).describe("After so many records."),
+        after: duration({ min: "1s" })
+          .prefault("10s")
+          .describe("After this time, if there are any."),
+        anchor: path
+          .optional()
+          .describe(
+            "Second file, best on another machine's disk, that gets every checkpoint: shows a tail cut off.",
+          ),
+      })
+      .prefault({})
+      .describe("When the chain's head is signed."),
+  })
+  .prefault({})
+  .describe("The audit log.");

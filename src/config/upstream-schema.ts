@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { nonEmpty, oneOf, path, port, secret } from "./schema-parts.ts";
+import { duration } from "./units.ts";
+
+export const upstreamSchema = z
+  .strictObject({
+    host: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Name or address of the server, or the directory of its Unix socket."),
+    hosts: nonEmpty(
+      z
+        .string()
+        .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+)(:\d{1,5})?$/, 'must be "HOST" or "HOST:PORT"'),
+    )
+      .optional()
+      .describe("Several, tried in this order, each `HOST` or `HOST:PORT`; instead of `host`."),
+    port: port.min(1).default(5432).describe("Port of every host that names none."),
+    target_session_attrs: z
+      .enum(["any", "read-write", "read-only", "primary", "standby"])
+      .default("any")
+      .describe("Which of the hosts will do, as in libpq."),
+    user: z.string().min(1).describe("Role that Twokey logs in as. People never see it."),
+    password: secret
+      .optional()
+      .describe("Its password: where to find it, never the password itself."),
+    tls: z
+      .strictObject({
+        mode: z
+          .enum(["disable", "prefer", "require", "verify-ca", "verify-full"])
+          .default("verify-full")
+          .describe("As libpq's `sslmode`."),
+        ca: path.optional().describe("CAs to trust, PEM; without it, those that Node.js trusts."),
+        cert: path.optional().describe("Certificate that Twokey shows, PEM."),
+        key: path.optional().describe("Its private key, PEM."),
+        direct: z
+          .boolean()
+          .default(false)
+          .describe("Begin with TLS at once, without asking (PostgreSQL 17)."),
+      })
+      .refine(
+        ({ cert, key }) => (cert === undefined) === (key === undefined),
+        "cert and key go together",
+      )
+      .prefault({})
+      .describe("Encryption between Twokey and the server."),
+    connect_timeout: duration({ min: "1ms", max: "1h" })
+      .prefault("10s")
+      .describe("For reaching a host and logging in, all hosts together."),
+  })
+  .refine(oneOf("host", "hosts"), "needs either host or hosts");
