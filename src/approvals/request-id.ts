@@ -23,10 +23,10 @@ export function formatRequestId(random: Uint8Array): RequestId {
  * @throws Malformed for anything else
  */
 export function parseRequestId(typed: string): RequestId {
-  const text = typed.toUpperCase();
-  const digits = text.slice(2).replace(/[IL]/g, "1").replaceAll("O", "0");
-  if (!text.startsWith("R-") || !/^[0-9A-HJKMNP-TV-Z]{6}$/.test(digits)) {
+  const digits = /^r-([0-9a-z]{6})$/i.exec(typed)?.[1]?.toUpperCase();
+  const meant = digits?.replace(/[IL]/g, "1").replaceAll("O", "0");
+  if (meant === undefined || meant.includes("U")) {
     throw new Malformed("not a request number", { hint: "they look like R-7F3K2M" });
   }
-  return `R-${digits}` as RequestId;
+  return `R-${meant}` as RequestId;
 }

@@ -1,0 +1,241 @@
+import { createHash, generateKeyPairSync, sign as rawSign, type KeyObject } from "node:crypto";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { verifyApproval, type Registry } from "../../src/approvals/admit.ts";
+import { parseAllowedSigners } from "../../src/approvals/allowed-signers.ts";
+import { encodeApprovalDocument } from "../../src/approvals/document.ts";
+import { draftApproval } from "../../src/approvals/draft.ts";
+import { parseRequestId } from "../../src/approvals/request-id.ts";
+import { NO_REVOKED_KEYS, parseRevokedKeys } from "../../src/approvals/revoked-keys.ts";
+import { fingerprint, formatPublicKey } from "../../src/approvals/ssh-key.ts";
+import { formatKeyFiles, parsePrivateKey } from "../../src/approvals/ssh-private-key.ts";
+import { sshString, sshUint32 } from "../../src/approvals/ssh-wire.ts";
+import { APPROVAL_NAMESPACE, signSshsig } from "../../src/approvals/sshsig.ts";
+import { ASKED, BOB, NOW } from "../approvals/people.ts";
+import { SIGNER_LINES } from "../approvals/signer-lines.ts";
+
+// A stranger agrees: whatever we accept, `ssh-keygen -Y verify` accepts, and it refuses whatever was tampered with.
+
+const folder = mkdtempSync(join(tmpdir(), "twokey-sshsig-"));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const isInstalled = spawnSync("ssh-keygen", ["-?"]).error === undefined;
+if (!isInstalled) process.stderr.write("ssh-keygen is missing: signatures are not cross-checked\n");
+
+const TEXT = encodeApprovalDocument(
+  draftApproval(
+    { id: parseRequestId("R-7F3K2M"), asked: ASKED },
+    { approver: "bob", now: NOW, nonce: Buffer.alloc(16, 7), reason: "see OPS-1187" },
+  ),
+);
+
+/** The last byte of the version: ssh-keygen lets versions below its own pass, we only know the one. */
+const VERSION_BYTE = 9;
+
+interface Case {
+  readonly text?: string;
+  readonly signature: string;
+  readonly signers: string;
+  readonly revoked?: string;
+  readonly principal?: string;
+}
+
+function ours({ text = TEXT, signature, signers, revoked, principal = "bob" }: Case): boolean {
+  const registry: Registry = {
+    signers: parseAllowedSigners(signers),
+    revoked: revoked === undefined ? NO_REVOKED_KEYS : parseRevokedKeys(revoked),
+    groups: new Map(),
+  };
+  const document = text.replace('"approver":"bob"', `"approver":"${principal}"`);
+  return verifyApproval({ document, signature }, { registry, now: NOW }).kind === "verified";
+}
+
+function theirs({ text = TEXT, signature, signers, revoked, principal = "bob" }: Case): boolean {
+  const document = text.replace('"approver":"bob"', `"approver":"${principal}"`);
+  const [file, list] = [path("signers", signers), path("signature", signature)];
+  const options = ["-O", "verify-time=20261123170000Z"];
+  if (revoked !== undefined) options.push("-r", path("revoked", revoked));
+  const { status } = spawnSync(
+    "ssh-keygen",
+    [
+      ...["-Y", "verify", "-f", file, "-I", principal, "-n", APPROVAL_NAMESPACE, "-s", list],
+      ...options,
+    ],
+    { input: document },
+  );
+  return status === 0;
+}
+
+function path(name: string, content: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, content, { mode: 0o600 });
+  return file;
+}
+
+function keygen(args: readonly string[], input?: string): string {
+  const { status, stdout, stderr } = spawnSync("ssh-keygen", args, { input, encoding: "utf8" });
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+let generated = 0;
+
+function generate(type: string, bits?: string): { file: string; publicKey: string } {
+  const file = join(folder, `key-${++generated}`);
+  keygen(["-q", "-t", type, ...(bits === undefined ? [] : ["-b", bits]), "-N", "", "-f", file]);
+  return { file, publicKey: readFileSync(`${file}.pub`, "utf8").trim() };
+}
+
+describe.skipIf(!isInstalled)("signatures by ssh-keygen", () => {
+  describe.each([
+    ["ed25519", undefined],
+    ["ecdsa", "256"],
+    ["ecdsa", "384"],
+    ["ecdsa", "521"],
+    ["rsa", "2048"],
+    ["rsa", "3072"],
+  ])("with a key of type %s %s", (type, bits) => {
+    const { file, publicKey } = isInstalled ? generate(type, bits) : { file: "", publicKey: "" };
+    const signers = `bob ${publicKey}`;
+    const other = `bob ${formatPublicKey(BOB.publicKey)}`;
+
+    it.each(["sha256", "sha512"])("and hash %s are accepted by both, and no other", (hash) => {
+      const args = ["-q", "-Y", "sign", "-f", file, "-n", APPROVAL_NAMESPACE];
+      const signature = keygen([...args, "-O", `hashalg=${hash}`], TEXT);
+      const good: Case = { signature, signers };
+      expect([ours(good), theirs(good)]).toEqual([true, true]);
+      const tampered: Case[] = [
+        { ...good, text: TEXT.replace("shop", "hr") },
+        { ...good, text: TEXT.replace('"uses":1', '"uses":2') },
+        { ...good, signers: other },
+        { ...good, signers: `carol ${publicKey}` },
+        { ...good, signers: `bob namespaces="git" ${publicKey}` },
+        { ...good, revoked: publicKey },
+        { ...good, signature: keygen(["-q", "-Y", "sign", "-f", file, "-n", "git"], TEXT) },
+      ];
+      for (const each of tampered) expect([ours(each), theirs(each)]).toEqual([false, false]);
+    });
+
+    it("are accepted by neither after one byte has changed, wherever it is", () => {
+      const args = ["-q", "-Y", "sign", "-f", file, "-n", APPROVAL_NAMESPACE];
+      const lines = keygen(args, TEXT).trimEnd().split("\n");
+      const blob = Buffer.from(lines.slice(1, -1).join(""), "base64");
+      // Twenty places, spread over all fields; ours is asked about every byte in the unit tests.
+      for (let place = 0; place < 20; place++) {
+        const at = Math.floor((place * (blob.length - 1)) / 19);
+        const changed = Buffer.from(blob);
+        changed[at] = (changed[at] ?? 0) ^ 0x01;
+        const signature = [lines[0], changed.toString("base64"), lines.at(-1), ""].join("\n");
+        const each = { signature, signers };
+        expect([at, ours(each), theirs(each)]).toEqual([at, false, at === VERSION_BYTE]);
+      }
+    });
+  });
+
+  it("with 1024-bit RSA are refused by us, whatever ssh-keygen thinks", () => {
+    const { publicKey } = generate("rsa", "1024");
+    expect(() => parseAllowedSigners(`bob ${publicKey}`)).toThrow("RSA key of 1024 bits");
+  });
+});
+
+describe.skipIf(!isInstalled)("signatures by us", () => {
+  it("are accepted by ssh-keygen", () => {
+    const signature = signSshsig(BOB, { message: TEXT, namespace: APPROVAL_NAMESPACE });
+    const good = { signature, signers: `bob ${formatPublicKey(BOB.publicKey)}` };
+    expect([ours(good), theirs(good)]).toEqual([true, true]);
+    expect(theirs({ ...good, text: `${TEXT}\n` })).toBe(false);
+  });
+
+  it("can be made with a key file of ssh-keygen's, and the other way round", () => {
+    const { file, publicKey } = generate("ed25519");
+    const pair = parsePrivateKey(readFileSync(file, "utf8"));
+    expect(publicKey.startsWith(formatPublicKey(pair.publicKey))).toBe(true);
+
+    const written = formatKeyFiles(createHash("sha256").update("seed").digest(), "bob@home");
+    const own = path("own-key", written.privateKeyFile);
+    expect(keygen(["-y", "-f", own])).toBe(written.publicKeyFile);
+    const args = ["-q", "-Y", "sign", "-f", own, "-n", APPROVAL_NAMESPACE];
+    const good = { signature: keygen(args, TEXT), signers: `bob ${written.publicKeyFile}` };
+    expect([ours(good), theirs(good)]).toEqual([true, true]);
+    expect(keygen(["-l", "-f", own])).toContain(
+      fingerprint(parsePrivateKey(written.privateKeyFile).publicKey),
+    );
+  });
+
+  it("can't be made with a key that needs a passphrase", () => {
+    const file = join(folder, "locked");
+    keygen(["-q", "-t", "ed25519", "-N", "secret", "-f", file]);
+    expect(() => parsePrivateKey(readFileSync(file, "utf8"))).toThrow("passphrase");
+  });
+});
+
+describe.skipIf(!isInstalled)("FIDO2 signatures, from a device played by the test", () => {
+  it.each([
+    ["sk-ssh-ed25519@openssh.com", generateKeyPairSync("ed25519")],
+    ["sk-ecdsa-sha2-nistp256@openssh.com", generateKeyPairSync("ec", { namedCurve: "P-256" })],
+  ])("of type %s are accepted by both", (type, { publicKey, privateKey }) => {
+    const key = Buffer.concat([sshString(type), publicPart(publicKey), sshString("ssh:")]);
+    const signers = `bob ${type} ${key.toString("base64")}`;
+    const good = { signature: deviceSignature(key, { type, privateKey, flags: 0x01 }), signers };
+    expect([ours(good), theirs(good)]).toEqual([true, true]);
+    const edited = { ...good, text: TEXT.replace("shop", "hr") };
+    expect([ours(edited), theirs(edited)]).toEqual([false, false]);
+    // ssh-keygen leaves it to its caller to ask for the touch; we ask.
+    const untouched = { signature: deviceSignature(key, { type, privateKey, flags: 0 }), signers };
+    expect(ours(untouched)).toBe(false);
+  });
+});
+
+describe.skipIf(!isInstalled)("allowed_signers", () => {
+  const readable = SIGNER_LINES.filter(([line]) => !line.includes('""'));
+  it.each(readable)("%s  for %s: %s, and ssh-keygen agrees", (line, principal, kind) => {
+    const document = TEXT.replace('"approver":"bob"', `"approver":"${principal}"`);
+    const signature = signSshsig(BOB, { message: document, namespace: APPROVAL_NAMESPACE });
+    const each: Case = { signature, signers: line, principal };
+    expect([ours(each), theirs(each)]).toEqual([kind === "allowed", kind === "allowed"]);
+  });
+});
+
+function publicPart(publicKey: KeyObject): Buffer {
+  const { x = "", y } = publicKey.export({ format: "jwk" });
+  const parts = [x, y ?? ""].map((part) => Buffer.from(part, "base64url"));
+  if (y === undefined) return sshString(Buffer.concat(parts));
+  const point = Buffer.concat([Buffer.of(4), ...parts]);
+  return Buffer.concat([sshString("nistp256"), sshString(point)]);
+}
+
+function deviceSignature(
+  key: Buffer,
+  { type, privateKey, flags }: { type: string; privateKey: KeyObject; flags: number },
+): string {
+  const digest = (data: Buffer | string): Buffer => createHash("sha256").update(data).digest();
+  const head = [sshString(APPROVAL_NAMESPACE), sshString(""), sshString("sha256")];
+  const inner = Buffer.concat([Buffer.from("SSHSIG"), ...head, sshString(digest(TEXT))]);
+  const after = Buffer.concat([Buffer.of(flags), sshUint32(7)]);
+  const signed = Buffer.concat([digest("ssh:"), after, digest(inner)]);
+  const raw =
+    privateKey.asymmetricKeyType === "ed25519"
+      ? rawSign(null, signed, privateKey)
+      : mpints(rawSign("sha256", signed, { key: privateKey, dsaEncoding: "ieee-p1363" }));
+  const blob = Buffer.concat([
+    ...[Buffer.from("SSHSIG"), sshUint32(1), sshString(key), ...head],
+    sshString(Buffer.concat([sshString(type), sshString(raw), after])),
+  ]);
+  return `-----BEGIN SSH SIGNATURE-----\n${blob.toString("base64")}\n-----END SSH SIGNATURE-----\n`;
+}
+
+function mpints(raw: Buffer): Buffer {
+  const halves = [raw.subarray(0, 32), raw.subarray(32)];
+  return Buffer.concat(
+    halves.map((half) => {
+      const bytes = Buffer.from(half.toString("hex").replace(/^(?:00)+/, ""), "hex");
+      const needsSign = (bytes[0] ?? 0) >= 0x80;
+      return sshString(needsSign ? Buffer.concat([Buffer.of(0), bytes]) : bytes);
+    }),
+  );
+}
