@@ -36,7 +36,12 @@ const conditions = {
     .describe("Whether it loses data or structure that the client can't bring back."),
   objects: z
     .strictObject({
-      any: nonEmpty(objectPattern)
+      any: nonEmpty(
+        objectPattern.refine(
+          ({ schema, name: its }) => schema === undefined || its !== undefined,
+          'needs a name, too: any unqualified name may be in that schema (name: "*" if that is meant)',
+        ),
+      )
         .optional()
         .describe(
           "It names at least one that is one of these; an unqualified name may be in any schema.",

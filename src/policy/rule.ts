@@ -148,10 +148,38 @@ function fits(pattern: ObjectPattern, object: SqlObject, unqualified: Unqualifie
   return (
     (pattern.kind === undefined || matchesGlob(pattern.kind, object.kind)) &&
     (pattern.name === undefined || matchesGlob(pattern.name, object.name)) &&
-    (pattern.schema === undefined ||
-      pattern.schema === "*" ||
-      (object.schema === undefined
-        ? unqualified === "may be in any schema"
-        : matchesGlob(pattern.schema, object.schema)))
+    (pattern.schema === undefined || isInSchema(pattern.schema, object, unqualified))
   );
 }
+
+/** A schema counts as in itself, so that a rule about what it holds is one about dropping it, too. */
+function isInSchema(
+  glob: string,
+  { kind, schema, name }: SqlObject,
+  unqualified: Unqualified,
+): boolean {
+  if (kind === "schema") return matchesGlob(glob, name);
+  if (OUTSIDE_SCHEMAS.has(kind)) return false;
+  if (schema !== undefined) return matchesGlob(glob, schema);
+  return glob === "*" || unqualified === "may be in any schema";
+}
+
+/** Kinds of which no object is in a schema. */
+const OUTSIDE_SCHEMAS = new Set([
+  "access method",
+  "cast",
+  "database",
+  "event trigger",
+  "extension",
+  "foreign data wrapper",
+  "language",
+  "large object",
+  "parameter",
+  "publication",
+  "role",
+  "server",
+  "subscription",
+  "tablespace",
+  "transform",
+  "user mapping",
+]);

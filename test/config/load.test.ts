@@ -446,6 +446,11 @@ test.each<[why: string, text: () => string, ...mistakes: string[]]>([
     "7:27 environments.production.unparsed - asks for an approval, but neither it nor approvals.defaults says who the approvers are",
   ],
   [
+    "a schema without a name",
+    () => but("destructive: true", "objects: { any: [{ schema: audit }] }"),
+    "15:22 rules.0.objects.any.0 - needs a name, too: any unqualified name may be in that schema",
+  ],
+  [
     "a network with bits behind its prefix",
     () => but("destructive: true", "clients: [10.0.0.1/8]"),
     "15:15 rules.0.clients.0 - has bits set behind its prefix",

@@ -120,6 +120,17 @@ describe("an unqualified name may be in any schema, and is in none for certain",
   });
 });
 
+test.each([
+  ["database", "shop", { schema: "*" }, false],
+  ["role", "alice", { schema: "audit", name: "*" }, false],
+  ["schema", "audit", { schema: "audit" }, true],
+  ["schema", "public", { schema: "audit" }, false],
+])("%s %s is in a schema as %j asks: %s", (kind, name, pattern, expected) => {
+  const named = objects({ kind, schema: undefined, name });
+  expect(matches(rule("r", allow, { objects: { any: [pattern] } }), named)).toBe(expected);
+  expect(matches(rule("r", allow, { objects: { only: [pattern] } }), named)).toBe(expected);
+});
+
 test("only asks for objects, and that each is one of these", () => {
   const scratch = rule("r", allow, { objects: { only: [{ schema: "scratch" }] } });
   expect(matches(scratch, objects(table("scratch", "a"), table("scratch", "b")))).toBe(true);

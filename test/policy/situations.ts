@@ -75,6 +75,7 @@ export function statement(
     objects: [],
     reasons: [],
     warnings: [],
+    changes: [],
     ...more,
   };
 }
@@ -89,6 +90,7 @@ export function parsed(...statements: readonly StatementClassification[]): Parse
     mustRefuse: statements.some(({ mustRefuse }) => mustRefuse),
     mayChangeLexing: false,
     hasParameters: false,
+    dependsOnSession: false,
   };
 }
 
