@@ -33,7 +33,7 @@ import {
  *     environment  name of the environment
  *     upstream     name of the server behind Twokey
  *     rule         the policy rule that asked for the approval
- *     uses         how many times the whole list may be run
+ *     uses         how many times the whole list may be run, at most 10000
  *     validity     {from, until}: RFC 3339, UTC, whole seconds; from ≤ now < until
  *     reason       the approver's own words; may be empty where the rule asks for none
  *     nonce        32 hex digits, so that no two approvals are ever the same
@@ -83,7 +83,7 @@ export interface ApprovedStatement {
 export const MAX_DOCUMENT_BYTES = 1_048_576;
 const MAX_STATEMENTS = 1000;
 const MAX_REASON_CHARACTERS = 2000;
-const MAX_USES = 1_000_000;
+const MAX_USES = 10_000;
 
 /** @throws Malformed if the document breaks a limit or rule of its format, so that nobody signs what nobody accepts */
 export function encodeApprovalDocument(document: ApprovalDocument): string {
