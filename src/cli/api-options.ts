@@ -1,0 +1,63 @@
+import { Option, type Command } from "commander";
+import { userInfo } from "node:os";
+import { ApiClient } from "./client.ts";
+import { signWithSshKey } from "./sign.ts";
+import type { Terminal } from "./terminal.ts";
+import { TokenCache } from "./token-cache.ts";
+
+/** What every command that talks to a running Twokey takes. */
+export interface ApiOptions {
+  readonly config?: string;
+  readonly url?: string;
+  readonly as?: string;
+  readonly key?: string;
+  readonly json?: true;
+}
+
+const DEFAULT_URL = "http://127.0.0.1:9188";
+
+export function withApiOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--url <url>", `where Twokey's admin port is (default: ${DEFAULT_URL})`).env(
+        "TWOKEY_URL",
+      ),
+    )
+    .option("--config <file>", "take the admin port from this configuration, if there is no --url")
+    .addOption(
+      new Option("--as <person>", "who you are to Twokey (default: your login name)").env(
+        "TWOKEY_AS",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--key <file>",
+        "your SSH key, or the .pub of one that an agent holds (default: as ssh finds it)",
+      ).env("TWOKEY_KEY"),
+    )
+    .option("--json", "print facts as JSON");
+}
+
+/** The API as the person who the options say calls. */
+export async function openClient(
+  options: ApiOptions,
+  terminal: Terminal,
+): Promise<{ readonly client: ApiClient; readonly person: string; readonly sign: Signer }> {
+  const person = options.as ?? userInfo().username;
+  const sign: Signer = (message, namespace) =>
+    signWithSshKey(message, { namespace, keyFile: options.key, env: terminal.env });
+  const tokens = new TokenCache(terminal.env, Date.now);
+  const url = options.url ?? (await urlFromConfig(options.config)) ?? DEFAULT_URL;
+  return { client: new ApiClient({ url, person, sign, tokens }), person, sign };
+}
+
+export type Signer = (message: string, namespace: string) => Promise<string>;
+
+async function urlFromConfig(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  // Only who names a configuration waits for its schema to load.
+  const { loadConfig } = await import("../config/load.ts");
+  const { host, port } = loadConfig(file, { surroundings: "skip" }).admin;
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+}

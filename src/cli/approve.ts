@@ -1,0 +1,120 @@
+import { Command, InvalidArgumentError } from "commander";
+import { z } from "zod";
+import { requestSchema, type RequestView } from "../admin/request-views.ts";
+import { parseApprovalDocument, type ApprovalDocument } from "../approvals/document.ts";
+import { parseRequestId, type RequestId } from "../approvals/request-id.ts";
+import { APPROVAL_NAMESPACE } from "../approvals/sshsig.ts";
+import { openClient, withApiOptions, type ApiOptions } from "./api-options.ts";
+import { CommandFailed } from "./command-failed.ts";
+import { describeApproval } from "./show-request.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface ApproveOptions extends ApiOptions {
+  readonly reason?: string;
+  readonly uses?: number;
+  readonly validity?: number;
+  readonly yes?: true;
+}
+
+/** `twokey approve ID`: shows what somebody wants to run, asks, and signs for it. */
+export function approveCommand(terminal: Terminal): Command {
+  return withApiOptions(new Command("approve"))
+    .description("Sign for a request with your SSH key, so that its statement may run")
+    .argument("<id>", "number of the request, such as R-7F3K2M", parseId)
+    .option("--reason <text>", "why you agree; part of what you sign")
+    .option("--uses <n>", "how many times it may run (default: 1)", parseCount)
+    .option("--validity <minutes>", "for how long (default: what the rule allows)", parseMinutes)
+    .option("--yes", "sign without being asked")
+    .action((id: RequestId, options: ApproveOptions) => approve(id, options, terminal));
+}
+
+async function approve(id: RequestId, options: ApproveOptions, terminal: Terminal): Promise<void> {
+  const { client, person, sign } = await openClient(options, terminal);
+  const request = await client.call("GET", `/requests/${id}`, requestSchema);
+  const { document: text } = await client.call(
+    "POST",
+    `/requests/${id}/approval-document`,
+    z.object({ document: z.string() }),
+    {
+      reason: options.reason ?? (await askForReason(request, terminal)),
+      ...(options.uses !== undefined && { uses: options.uses }),
+      ...(options.validity !== undefined && { validity_seconds: options.validity }),
+    },
+  );
+  const document = parseApprovalDocument(text);
+  refuseOtherThanAsked(document, { id, person });
+  for (const line of ["", ...describeApproval(document, request, terminal.colors), ""]) {
+    terminal.note(line);
+  }
+  await refuseUnlessAgreed(options, terminal);
+
+  const signature = await sign(text, APPROVAL_NAMESPACE);
+  const approved = await client.call("POST", `/requests/${id}/approvals`, requestSchema, {
+    document: text,
+    signature,
+  });
+  terminal.print(options.json ? JSON.stringify(approved) : outcome(approved, document));
+}
+
+async function askForReason(request: RequestView, terminal: Terminal): Promise<string> {
+  if (!request.is_reason_required) return "";
+  const reason = terminal.isInteractive ? await terminal.ask("Why do you agree?") : undefined;
+  if (reason === undefined || reason.trim() === "") {
+    throw new CommandFailed(2, "the rule asks for a reason", { hint: "give it with --reason" });
+  }
+  return reason;
+}
+
+/** The server makes the document; that it is about this request, and in this name, is for us to see. */
+function refuseOtherThanAsked(
+  document: ApprovalDocument,
+  { id, person }: { id: RequestId; person: string },
+): void {
+  if (document.request !== id || document.approver !== person) {
+    throw new CommandFailed(
+      2,
+      `asked for ${id} as ${person}, the server gave a document for ${document.request} as ${document.approver}`,
+      { hint: "nothing was signed" },
+    );
+  }
+}
+
+async function refuseUnlessAgreed({ yes }: ApproveOptions, terminal: Terminal): Promise<void> {
+  if (yes) return;
+  if (!terminal.isInteractive) {
+    throw new CommandFailed(2, "nobody is there to be asked, so nothing was signed", {
+      hint: "say --yes to sign without being asked",
+    });
+  }
+  if (!(await terminal.confirm("Sign for exactly this?"))) {
+    throw new CommandFailed(1, "nothing was signed", {
+      hint: `say no for good with: twokey reject`,
+    });
+  }
+}
+
+function outcome(request: RequestView, { uses, validity }: ApprovalDocument): string {
+  const { id, state, signatures, signatures_needed: needed, requester } = request;
+  if (state !== "approved") return `${id} has ${signatures} of ${needed} signatures`;
+  const often = uses === 1 ? "once" : `${uses} times`;
+  return `${id} is approved: ${requester} may run it ${often} until ${validity.until}`;
+}
+
+export function parseId(text: string): RequestId {
+  try {
+    return parseRequestId(text);
+  } catch {
+    throw new InvalidArgumentError("A request's number looks like R-7F3K2M.");
+  }
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError("Not a number.");
+  return count;
+}
+
+/** @returns seconds */
+function parseMinutes(text: string): number {
+  return parseCount(text) * 60;
+}

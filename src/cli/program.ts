@@ -1,0 +1,96 @@
+import { Command, CommanderError } from "commander";
+import { readFileSync } from "node:fs";
+import { CommandFailed } from "./command-failed.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface Entry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: (terminal: Terminal) => Promise<Command>;
+}
+
+/** In the order of the help. A command's code is loaded when that command is called, and then only that. */
+const COMMANDS: readonly Entry[] = [
+  {
+    name: "request",
+    summary: "list, show, submit and cancel requests for a second person",
+    load: async (terminal) => (await import("./request.ts")).requestCommand(terminal),
+  },
+  {
+    name: "approve",
+    summary: "sign for a request with your SSH key, so that its statement may run",
+    load: async (terminal) => (await import("./approve.ts")).approveCommand(terminal),
+  },
+  {
+    name: "reject",
+    summary: "say no to a request",
+    load: async (terminal) => (await import("./reject.ts")).rejectCommand(terminal),
+  },
+  {
+    name: "sessions",
+    summary: "list and terminate open sessions",
+    load: async (terminal) => (await import("./sessions.ts")).sessionsCommand(terminal),
+  },
+];
+
+/**
+ * Runs `twokey` with these arguments, without the two that Node puts before them.
+ *
+ * @returns 0 for yes, 1 for no, 2 for "could not tell", misuse included
+ */
+export async function runProgram(argv: readonly string[], terminal: Terminal): Promise<0 | 1 | 2> {
+  const [first, second] = argv;
+  const program = await createProgram(first === "help" ? second : first, terminal);
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { colors } = terminal;
+    terminal.note(`${colors.red("error:")} ${messageOf(error)}`);
+    const hint = hintOf(error);
+    if (hint !== undefined) terminal.note(`${colors.dim("hint:")} ${hint}`);
+    return error instanceof CommandFailed ? error.exitStatus : 2;
+  }
+}
+
+export function version(): string {
+  const url = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(url, "utf8")) as { version: string }).version;
+}
+
+async function createProgram(called: string | undefined, terminal: Terminal): Promise<Command> {
+  const program = new Command("twokey")
+    .description("The two-person rule for PostgreSQL")
+    .version(version(), "-v, --version")
+    .showHelpAfterError("(twokey --help, or twokey COMMAND --help, tells more)");
+  for (const { name, summary, load } of COMMANDS) {
+    const command = name === called ? await load(terminal) : new Command(name);
+    program.addCommand(command.summary(summary));
+  }
+  forAll(program, (command) => {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => {
+        terminal.print(text.trimEnd());
+      },
+      writeErr: (text) => {
+        terminal.note(text.trimEnd());
+      },
+    });
+  });
+  return program;
+}
+
+function forAll(command: Command, apply: (command: Command) => void): void {
+  apply(command);
+  for (const child of command.commands) forAll(child, apply);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function hintOf(error: unknown): string | undefined {
+  const hint = error instanceof Error && "hint" in error ? error.hint : undefined;
+  return typeof hint === "string" ? hint : undefined;
+}

@@ -1,0 +1,140 @@
+import { Command, Option } from "commander";
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { requestSchema, requestSummarySchema, stateSchema } from "../admin/request-views.ts";
+import type { RequestId } from "../approvals/request-id.ts";
+import { openClient, withApiOptions, type ApiOptions } from "./api-options.ts";
+import { parseId } from "./approve.ts";
+import { CommandFailed } from "./command-failed.ts";
+import { describeRequest } from "./show-request.ts";
+import { table } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface ListOptions extends ApiOptions {
+  readonly state: readonly string[];
+  readonly limit: string;
+}
+
+interface SubmitOptions extends ApiOptions {
+  readonly database: string;
+  readonly sql: readonly string[];
+  readonly file: readonly string[];
+  readonly reason?: string;
+}
+
+/** `twokey request`: what waits for a second person, and what became of it. */
+export function requestCommand(terminal: Terminal): Command {
+  const id = ["<id>", "number of the request, such as R-7F3K2M", parseId] as const;
+  const command = new Command("request").description("Requests for a second person");
+
+  withApiOptions(command.command("list"))
+    .description("List the requests that you may see, the newest first")
+    .addOption(
+      new Option("--state <state...>", "only these")
+        .choices(stateSchema.options)
+        .default(["pending", "approved"]),
+    )
+    .option("--limit <n>", "at most so many", "50")
+    .action((options: ListOptions) => list(options, terminal));
+
+  withApiOptions(command.command("show"))
+    .description("Show a request: exact SQL, who, where, why, signatures")
+    .argument(...id)
+    .action((requestId: RequestId, options: ApiOptions) => show(requestId, options, terminal));
+
+  withApiOptions(command.command("submit"))
+    .description("Ask for approval before running something")
+    .requiredOption("--database <name>", "where it will run, by the name you connect to")
+    .option("--sql <text>", "a statement, to the letter; may be given again", append, [])
+    .option(
+      "--file <file>",
+      "a file (- for standard input) whose whole text, to its last byte, is sent as one; may be given again",
+      append,
+      [],
+    )
+    .option("--reason <text>", "what it is for; the approver will read it")
+    .action((options: SubmitOptions) => submit(options, terminal));
+
+  withApiOptions(command.command("cancel"))
+    .description("Take a request back, signed or not")
+    .argument(...id)
+    .action((requestId: RequestId, options: ApiOptions) => cancel(requestId, options, terminal));
+
+  return command;
+}
+
+async function list(options: ListOptions, terminal: Terminal): Promise<void> {
+  const { client } = await openClient(options, terminal);
+  const query = new URLSearchParams(
+    options.state.map((state): [string, string] => ["state", state]),
+  );
+  query.set("limit", options.limit);
+  const answer = z.object({ requests: z.array(requestSummarySchema), next: z.string().optional() });
+  const { requests, next } = await client.call("GET", `/requests?${query.toString()}`, answer);
+  if (options.json) {
+    terminal.print(JSON.stringify(requests));
+    return;
+  }
+  if (requests.length === 0) terminal.note(`no requests that are ${options.state.join(" or ")}`);
+  else {
+    const head = ["request", "state", "signed", "requester", "where", "what"];
+    const rows = requests.map((request) => [
+      request.id,
+      request.state,
+      `${request.signatures}/${request.signatures_needed}`,
+      request.requester,
+      `${request.environment}/${request.database}`,
+      request.summary,
+    ]);
+    for (const line of table(head, rows)) terminal.print(line);
+  }
+  if (next !== undefined) terminal.note("there are more: see them with --limit");
+}
+
+async function show(id: RequestId, options: ApiOptions, terminal: Terminal): Promise<void> {
+  const { client } = await openClient(options, terminal);
+  const request = await client.call("GET", `/requests/${id}`, requestSchema);
+  const lines = options.json
+    ? [JSON.stringify(request)]
+    : describeRequest(request, terminal.colors);
+  for (const line of lines) terminal.print(line);
+}
+
+async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
+  const statements = [...options.sql, ...options.file.map(readStatement)];
+  if (statements.length === 0) {
+    throw new CommandFailed(2, "there is nothing to ask for", {
+      hint: "give statements with --sql or --file",
+    });
+  }
+  const { client } = await openClient(options, terminal);
+  const { database, reason } = options;
+  const body = { database, statements, ...(reason !== undefined && { reason }) };
+  const request = await client.call("POST", "/requests", requestSchema, body);
+  terminal.print(
+    options.json
+      ? JSON.stringify(request)
+      : `${request.id} waits for ${request.signatures_needed} of ${request.approvers.join(", ")}: twokey approve ${request.id}`,
+  );
+}
+
+async function cancel(id: RequestId, options: ApiOptions, terminal: Terminal): Promise<void> {
+  const { client } = await openClient(options, terminal);
+  const request = await client.call("POST", `/requests/${id}/cancel`, requestSchema);
+  terminal.print(options.json ? JSON.stringify(request) : `${request.id} is cancelled`);
+}
+
+/** What isn't UTF-8 would arrive as something else than what is run later. */
+function readStatement(file: string): string {
+  try {
+    const bytes = readFileSync(file === "-" ? process.stdin.fd : file);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : "unknown error";
+    throw new CommandFailed(2, `can't read ${file}: ${why}`, { cause });
+  }
+}
+
+function append(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}

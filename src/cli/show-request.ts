@@ -1,0 +1,168 @@
+import type { RequestView } from "../admin/request-views.ts";
+import type { ApprovalDocument, ApprovedStatement } from "../approvals/document.ts";
+import type { BoundParameter, ParameterTerms } from "../approvals/bound-parameters.ts";
+import { effectsInWords } from "./effect-words.ts";
+import type { Terminal } from "./terminal.ts";
+import { visibleText } from "../approvals/visible-text.ts";
+import { visibleLine } from "./visible-line.ts";
+
+type Colors = Terminal["colors"];
+
+/** A request as a person reads it. */
+export function describeRequest(request: RequestView, colors: Colors): string[] {
+  return [
+    heading(request, colors),
+    "",
+    ...facts([
+      ["state", stateOf(request)],
+      ["requester", requesterOf(request)],
+      ["where", placeOf(request)],
+      ...whyOf(request),
+      ["may sign", request.approvers.join(", ")],
+      ["asked", `${request.created_at}${times(request.times_asked)}`],
+    ]),
+    "",
+    ...statementLines(request.statements, colors),
+    ...request.approvals.flatMap((approval) => [
+      "",
+      ...facts([
+        ["signed by", approval.approver],
+        ["valid", `${howOften(approval.uses)}, until ${approval.valid_until}`],
+        ...(approval.reason === "" ? [] : [["reason", approval.reason] as const]),
+      ]),
+    ]),
+  ];
+}
+
+/**
+ * What the approver is about to sign. Everything that binds is read out of the document itself, so that nothing can be
+ * signed that wasn't shown; only who asks, from where, and what it does, is the server's word.
+ */
+export function describeApproval(
+  document: ApprovalDocument,
+  request: RequestView,
+  colors: Colors,
+): string[] {
+  const { validity } = document;
+  const minutes = Math.round((Date.parse(validity.until) - Date.parse(validity.from)) / 6000) / 10;
+  return [
+    heading({ ...request, id: document.request }, colors),
+    "",
+    ...facts([
+      ["requester", requesterOf({ ...request, requester: document.requester })],
+      ["where", placeOf(document)],
+      ...whyOf({ ...request, rule: document.rule }),
+      ["signatures", `${request.signatures} of ${request.signatures_needed}`],
+    ]),
+    "",
+    ...statementLines(document.statements, colors),
+    "",
+    ...facts([
+      ["you sign as", document.approver],
+      ["valid", `${howOften(document.uses)}, for ${minutes} minutes, until ${validity.until}`],
+      ...(document.reason === "" ? [] : [["your reason", document.reason] as const]),
+      ...(document.impact === undefined
+        ? []
+        : [["impact", JSON.stringify(document.impact)] as const]),
+    ]),
+  ];
+}
+
+function heading({ id, summary }: Pick<RequestView, "id" | "summary">, colors: Colors): string {
+  return `${colors.bold(visibleLine(id))}  ${colors.red(visibleLine(summary))}`;
+}
+
+type Fact = readonly [name: string, value: string];
+
+function facts(list: readonly Fact[]): string[] {
+  return list.map(([name, value]) => `  ${name.padEnd(11)} ${visibleLine(value)}`);
+}
+
+function requesterOf({
+  requester,
+  roles,
+  client,
+}: Pick<RequestView, "requester" | "roles" | "client">): string {
+  return `${requester} (${roles.join(", ")}) from ${client}`;
+}
+
+function placeOf({
+  database,
+  environment,
+  upstream,
+}: Pick<RequestView, "database" | "environment" | "upstream">): string {
+  return `database ${database} in ${environment}, on upstream ${upstream}`;
+}
+
+function whyOf({
+  rule,
+  effects,
+  reason,
+}: Pick<RequestView, "rule" | "effects" | "reason">): Fact[] {
+  return [
+    ["rule", rule],
+    ["effect", effectsInWords(effects)],
+    ...(reason === "" ? [] : [["their reason", reason] as const]),
+  ];
+}
+
+function stateOf({
+  state,
+  closed,
+  signatures,
+  signatures_needed,
+  expires_at,
+}: RequestView): string {
+  if (closed === undefined) {
+    return `${state}, ${signatures} of ${signatures_needed} signatures, until ${expires_at}`;
+  }
+  const by = closed.by === undefined ? "" : ` by ${closed.by}`;
+  const why = closed.reason === undefined ? "" : `: ${closed.reason}`;
+  return `${state}${by} at ${closed.at}${why}`;
+}
+
+function times(count: number): string {
+  return count === 1 ? "" : `, ${count} times`;
+}
+
+function howOften(uses: number): string {
+  return uses === 1 ? "once" : `${uses} times`;
+}
+
+type StatementView = Omit<ApprovedStatement, "sha256" | "parameters"> & {
+  readonly parameters: RequestView["statements"][number]["parameters"] | ParameterTerms;
+};
+
+/** Exactly the text: a bar before each of its lines, so that none of them can pass for ours. */
+function statementLines(statements: readonly StatementView[], colors: Colors): string[] {
+  return statements.flatMap(({ sql, parameters }, index) => {
+    const lines = visibleText(sql).split("\n");
+    const many = statements.length > 1;
+    const size = lines.length > 20 ? `${lines.length} lines, ` : "";
+    return [
+      ...(many || size !== ""
+        ? [
+            `  statement ${index + 1} of ${statements.length} (${size}${Buffer.byteLength(sql)} bytes)`,
+          ]
+        : []),
+      ...lines.map((line) => `  ${colors.dim("│")} ${colors.bold(line)}`),
+      ...parameterLines(parameters),
+    ];
+  });
+}
+
+function parameterLines(parameters: StatementView["parameters"]): string[] {
+  if (parameters === "none") return [];
+  if (parameters === "any") return ["  with whatever is bound to its parameters"];
+  return (parameters as readonly BoundParameter[]).map(
+    (parameter, index) => `  $${index + 1} = ${visibleLine(valueOf(parameter))}`,
+  );
+}
+
+function valueOf(parameter: BoundParameter): string {
+  const type = parameter.oid === 0 ? "" : ` (type ${parameter.oid})`;
+  if ("null" in parameter) return `NULL${type}`;
+  if ("text" in parameter) return `${JSON.stringify(parameter.text)}${type}`;
+  if ("hex" in parameter) return `\\x${parameter.hex}${type}`;
+  return `${parameter.bytes} bytes of ${parameter.format}, SHA-256 ${parameter.sha256}${type}`;
+}
