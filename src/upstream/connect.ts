@@ -59,7 +59,7 @@ export async function connectUpstream(options: UpstreamOptions): Promise<Upstrea
   const failures: (UpstreamRefused | UpstreamUnavailable)[] = [];
   for (const [i, address] of options.hosts.entries()) {
     // An equal share of what is left: a host that swallows packets doesn't use up the others' time.
-    const timeoutMs = Math.max(1, (endsAt - Date.now()) / (options.hosts.length - i));
+    const timeoutMs = Math.max(1, Math.ceil((endsAt - Date.now()) / (options.hosts.length - i)));
     try {
       return await connectHost(address, options, timeoutMs);
     } catch (error) {

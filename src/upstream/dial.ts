@@ -102,20 +102,17 @@ async function acceptsTls(socket: Socket, signal: AbortSignal): Promise<boolean>
   socket.write(encodeSslRequest());
   await once(socket, "readable", { signal });
   const answer = (socket.read(1) as Buffer | null)?.toString("latin1");
+  if (answer === undefined) {
+    throw new Error("the server closed the connection instead of answering SSLRequest");
+  }
+  if (answer !== "S" && answer !== "N") {
+    // Also an ErrorResponse: nobody has proved who wrote it, so its text is not shown (CVE-2024-10977).
+    throw new Error("the server did not answer SSLRequest with S or N");
+  }
   // Somebody in between may have put them there, to be taken for the server's (CVE-2021-23222).
   if (socket.readableLength > 0)
     throw new Error("unencrypted bytes after the answer to SSLRequest");
-  switch (answer) {
-    case "S":
-      return true;
-    case "N":
-      return false;
-    case undefined:
-      throw new Error("the server closed the connection instead of answering SSLRequest");
-    default:
-      // Also an ErrorResponse: nobody has proved who wrote it, so its text is not shown (CVE-2024-10977).
-      throw new Error("the server did not answer SSLRequest with S or N");
-  }
+  return answer === "S";
 }
 
 async function encrypt(
