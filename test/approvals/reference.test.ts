@@ -12,7 +12,7 @@ const page = readFileSync(
   "utf8",
 );
 const [document = "", signature = "", signers = "", console = ""] = [
-  ...page.matchAll(/```(?:json|text|console)\n([^]*?)\n```/g),
+  ...page.matchAll(/```(?:text|console)\n([^]*?)\n```/g),
 ].map(([, block = ""]) => block);
 
 it("shows an approval that can be checked by hand", () => {
