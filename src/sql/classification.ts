@@ -1,3 +1,5 @@
+import type { SessionChange } from "./session.ts";
+
 /** What a statement can do. Meanings stand at the head of `test/corpus/statements.yaml`, in this order. */
 export const EFFECTS = [
   "read",
@@ -58,6 +60,8 @@ export interface StatementClassification {
   readonly objects: readonly SqlObject[];
   readonly reasons: readonly Reason[];
   readonly warnings: readonly Warning[];
+  /** What its completion changes about the session, for `advance` in `session.ts`. */
+  readonly changes: readonly SessionChange[];
 }
 
 /** A text that PostgreSQL's grammar reads: all its statements, and their union. */
@@ -73,6 +77,8 @@ export interface ParsedClassification {
   readonly mayChangeLexing: boolean;
   /** Holds `$n`: what is executed is only known once values are bound. */
   readonly hasParameters: boolean;
+  /** Judged by the session's state, so the same text may be judged otherwise in another session. */
+  readonly dependsOnSession: boolean;
 }
 
 /** A text that it does not read, or that is too large, too deep or not decodable: never guessed harmless. */

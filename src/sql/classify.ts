@@ -1,0 +1,143 @@
+import type { RawStmt } from "libpg-query";
+import type { CatalogueExtension } from "./catalogue.ts";
+import { EFFECTS } from "./classification.ts";
+import type {
+  Classification,
+  ParsedClassification,
+  Reason,
+  StatementClassification,
+  UnparsedClassification,
+} from "./classification.ts";
+import { newJudgement } from "./judgement.ts";
+import type { Consequences, Finding, Judgement } from "./judgement.ts";
+import { parse } from "./parser.ts";
+import { advance } from "./session.ts";
+import type { SqlSession } from "./session.ts";
+import { judgeStatement } from "./statements.ts";
+import { summarize } from "./summary.ts";
+import { entryOf } from "./tree.ts";
+
+/** Whose grammar the upstream speaks. */
+export type Dialect = "postgresql" | "redshift";
+
+export interface ClassifyOptions {
+  readonly dialect: Dialect;
+  readonly session: SqlSession;
+  readonly functions?: CatalogueExtension;
+}
+
+const NO_EXTENSION: CatalogueExtension = {};
+
+/** SQL text inside SQL text inside …: deeper than this it is not looked into, and destroys for all we know. */
+const MAX_NESTED_TEXTS = 4;
+
+/**
+ * What a text does that a client sends as one Query or Parse message. Returns for every string, never throws; what
+ * can't be read is `unparsed`.
+ */
+export function classify(text: string, options: ClassifyOptions): Classification {
+  if (!text.isWellFormed() || text.includes("\0")) {
+    return unparsed("syntax", "the text is not valid UTF-8 without a zero byte");
+  }
+  try {
+    return classifyNested(text, options, 0);
+  } catch (error) {
+    // Our own walk overflowing: the tree was read, but it is too deep for us. Anything else is a mistake of ours.
+    if (error instanceof RangeError) return unparsed("too_deep", "statement is nested too deeply");
+    return unparsed("failed", "the statement could not be judged");
+  }
+}
+
+function classifyNested(text: string, options: ClassifyOptions, depth: number): Classification {
+  const parsed = parse(text);
+  if (parsed.kind === "refused") return unparsed(parsed.cause, parsed.message, parsed.position);
+  const judgements: Judgement[] = [];
+  let session = options.session;
+  for (const { stmt } of parsed.statements) {
+    if (stmt === undefined) continue;
+    const j = newJudgement({
+      session,
+      extension: options.functions ?? NO_EXTENSION,
+      judgeText: (sql) => consequencesOf(sql, { ...options, session }, depth + 1),
+    });
+    judgeStatement(j, stmt);
+    if (j.runsUserCode || j.effects.has("opaque")) j.changes.push({ kind: "temporary_in_doubt" });
+    judgements.push(j);
+    session = advance(session, j.changes);
+  }
+  return united(parsed.text, parsed.statements, judgements);
+}
+
+function consequencesOf(sql: string, options: ClassifyOptions, depth: number): Consequences {
+  if (depth > MAX_NESTED_TEXTS) return { destructive: true, mustRefuse: false, objects: [] };
+  if (!sql.isWellFormed() || sql.includes("\0")) return NO_CONSEQUENCES;
+  const inner = classifyNested(sql, options, depth);
+  if (inner.kind === "unparsed") return NO_CONSEQUENCES;
+  const { destructive, mustRefuse, statements } = inner;
+  return { destructive, mustRefuse, objects: statements.flatMap(({ objects }) => objects) };
+}
+
+const NO_CONSEQUENCES: Consequences = { destructive: false, mustRefuse: false, objects: [] };
+
+function united(
+  text: string,
+  raw: readonly RawStmt[],
+  judgements: readonly Judgement[],
+): ParsedClassification {
+  const present = raw.filter(({ stmt }) => stmt !== undefined);
+  const places = new Places(text);
+  return {
+    kind: "parsed",
+    text,
+    statements: judgements.map((j, index) => statementOf(j, present[index] ?? {}, places)),
+    effects: EFFECTS.filter((effect) => judgements.some((j) => j.effects.has(effect))),
+    destructive: judgements.some((j) => j.destructive),
+    mustRefuse: judgements.some((j) => j.mustRefuse),
+    mayChangeLexing: judgements.some((j) => j.mayChangeLexing),
+    hasParameters: judgements.some((j) => j.hasParameters),
+    dependsOnSession: judgements.some((j) => j.dependsOnSession),
+  };
+}
+
+function statementOf(j: Judgement, raw: RawStmt, places: Places): StatementClassification {
+  const [node] = (raw.stmt === undefined ? undefined : entryOf(raw.stmt)) ?? [""];
+  return {
+    node,
+    summary: summarize(node, j),
+    effects: EFFECTS.filter((effect) => j.effects.has(effect)),
+    destructive: j.destructive,
+    mustRefuse: j.mustRefuse,
+    reach: j.reach,
+    objects: j.objects,
+    reasons: j.findings.map((finding) => places.reason(finding, raw)),
+    warnings: j.warnings,
+    changes: j.changes,
+  };
+}
+
+/** Finds the piece of text that a finding stems from. libpg_query counts UTF-8 bytes. */
+class Places {
+  readonly #bytes: Buffer;
+
+  constructor(text: string) {
+    this.#bytes = Buffer.from(text);
+  }
+
+  reason({ of, because, at }: Finding, { stmt_location = 0, stmt_len }: RawStmt): Reason {
+    const endByte = stmt_len === undefined ? this.#bytes.length : stmt_location + stmt_len;
+    if (at === undefined || at < stmt_location || at >= endByte) {
+      return { of, because, at: { startByte: stmt_location, endByte } };
+    }
+    const rest = this.#bytes.toString("utf8", at, Math.min(endByte, at + 200));
+    const token = /^(?:"[^"]*"|[^\s"(),;])+/.exec(rest)?.[0] ?? "";
+    return { of, because, at: { startByte: at, endByte: at + Buffer.byteLength(token) } };
+  }
+}
+
+function unparsed(
+  cause: UnparsedClassification["cause"],
+  message: string,
+  position?: number,
+): UnparsedClassification {
+  return { kind: "unparsed", effects: ["unparsed"], cause, message, position };
+}

@@ -1,0 +1,111 @@
+import type { CatalogueExtension } from "./catalogue.ts";
+import type { Effect, Reach, Reason, SqlObject, Warning } from "./classification.ts";
+import type { SessionChange, SqlSession } from "./session.ts";
+
+/** What is known when a statement is judged, besides its tree. */
+export interface Surroundings {
+  readonly session: SqlSession;
+  readonly extension: CatalogueExtension;
+  /** Judges SQL text found inside the statement, as if it ran here. */
+  readonly judgeText: (sql: string) => Consequences;
+}
+
+/** What running a piece of SQL text would lead to, beyond being opaque. */
+export interface Consequences {
+  readonly destructive: boolean;
+  readonly mustRefuse: boolean;
+  readonly objects: readonly SqlObject[];
+}
+
+/** A statement's classification while it is being found; the walk over the tree adds to it and takes nothing back. */
+export interface Judgement {
+  readonly surroundings: Surroundings;
+  readonly effects: Set<Effect>;
+  destructive: boolean;
+  mustRefuse: boolean;
+  mayChangeLexing: boolean;
+  hasParameters: boolean;
+  /** Calls something that is not PostgreSQL's own. */
+  runsUserCode: boolean;
+  /** The judgement asked for the session's state, so it may be another one in another session. */
+  dependsOnSession: boolean;
+  reach: Reach;
+  readonly objects: SqlObject[];
+  readonly findings: Finding[];
+  readonly warnings: Warning[];
+  readonly changes: SessionChange[];
+  /** Names that WITH gives: no tables, wherever they stand in a FROM. */
+  readonly cteNames: Set<string>;
+  /** Large objects named by more than a constant are removed; all of them are in reach of a query. */
+  unlinksMany: boolean;
+  readsAllLargeObjects: boolean;
+}
+
+/** A reason before its place in the text is known: `at` is the byte offset at which its node starts. */
+export interface Finding {
+  readonly of: Reason["of"];
+  readonly because: string;
+  readonly at: number | undefined;
+}
+
+export function newJudgement(surroundings: Surroundings): Judgement {
+  return {
+    surroundings,
+    effects: new Set(),
+    destructive: false,
+    mustRefuse: false,
+    mayChangeLexing: false,
+    hasParameters: false,
+    runsUserCode: false,
+    dependsOnSession: false,
+    reach: "database",
+    objects: [],
+    findings: [],
+    warnings: [],
+    changes: [],
+    cteNames: new Set(),
+    unlinksMany: false,
+    readsAllLargeObjects: false,
+  };
+}
+
+export function addEffect(j: Judgement, effect: Effect, because: string, at?: number): void {
+  if (j.effects.has(effect)) return;
+  j.effects.add(effect);
+  j.findings.push({ of: effect, because, at });
+  if (effect === "opaque") j.mayChangeLexing = true;
+  if (effect === "file_access" || effect === "program_execution") j.reach = "cluster";
+}
+
+export function addDestruction(j: Judgement, because: string, at?: number): void {
+  if (j.destructive) return;
+  j.destructive = true;
+  j.findings.push({ of: "destructive", because, at });
+}
+
+export function addRefusal(j: Judgement, because: string, at?: number): void {
+  if (j.mustRefuse) return;
+  j.mustRefuse = true;
+  j.mayChangeLexing = true;
+  j.findings.push({ of: "must_refuse", because, at });
+}
+
+export function addObject(j: Judgement, object: SqlObject): void {
+  const isKnown = j.objects.some(
+    ({ kind, schema, name }) =>
+      kind === object.kind && schema === object.schema && name === object.name,
+  );
+  if (!isKnown) j.objects.push(object);
+}
+
+/** What a text inside the statement would do when it runs counts for `destructive` and `must_refuse`, not as effects. */
+export function addConsequences(
+  j: Judgement,
+  sql: string,
+  { from, at }: { readonly from: string; readonly at: number | undefined },
+): void {
+  const { destructive, mustRefuse, objects } = j.surroundings.judgeText(sql);
+  if (destructive) addDestruction(j, `${from} destroys when it runs`, at);
+  if (mustRefuse) addRefusal(j, `${from} changes how the server reads text`, at);
+  for (const object of objects) addObject(j, object);
+}

@@ -1,0 +1,103 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { Classifier } from "../../src/session/classifier.ts";
+import type { ClassifierOptions } from "../../src/session/classifier.ts";
+import { NEW_SESSION, ranAlone } from "../../src/sql/session.ts";
+
+// On Node 20 `--import tsx` does not reach into worker threads by itself.
+const tsx = import.meta.resolve("tsx/esm/api");
+const LOADS_TYPESCRIPT = `data:text/javascript,import {register} from "${tsx}"; register()`;
+
+const open: Classifier[] = [];
+
+function newClassifier(options: Partial<ClassifierOptions> = {}): Classifier {
+  const classifier = new Classifier({
+    dialect: "postgresql",
+    workerOptions: { execArgv: ["--import", LOADS_TYPESCRIPT] },
+    ...options,
+  });
+  open.push(classifier);
+  return classifier;
+}
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((classifier) => classifier.close()));
+});
+
+const LONG_INSERT = `INSERT INTO t VALUES ${"(1, 'some text'),".repeat(2000)} (1, 'x')`;
+
+describe("Classifier", () => {
+  it("answers a text seen before with the very same object", () => {
+    const classifier = newClassifier();
+    const first = classifier.classify("SELECT 1", NEW_SESSION);
+    expect(classifier.classify("SELECT 1", NEW_SESSION)).toBe(first);
+    expect(classifier.stats()).toMatchObject({ hits: 1, misses: 1, cachedTexts: 1 });
+  });
+
+  it("does not answer from the cache where the session decides", async () => {
+    const classifier = newClassifier();
+    const permanent = await classifier.classify("DROP TABLE scratch", NEW_SESSION);
+    expect(permanent).toMatchObject({ destructive: true });
+    const created = await classifier.classify("CREATE TEMP TABLE scratch (a int)", NEW_SESSION);
+    if (created.kind === "unparsed") throw new Error(created.message);
+    const session = ranAlone(NEW_SESSION, created.statements);
+    expect(await classifier.classify("DROP TABLE scratch", session)).toMatchObject({
+      destructive: false,
+    });
+    expect(await classifier.classify("DROP TABLE scratch", NEW_SESSION)).toMatchObject({
+      destructive: true,
+    });
+  });
+
+  it("keeps the cache within its bytes, forgetting the oldest texts", () => {
+    const classifier = newClassifier({ cacheBytes: 20_000 });
+    for (let n = 0; n < 200; n++) void classifier.classify(`SELECT ${n}`, NEW_SESSION);
+    const { cachedBytes, cachedTexts } = classifier.stats();
+    expect(cachedBytes).toBeLessThanOrEqual(20_000);
+    expect(cachedTexts).toBeGreaterThan(5);
+  });
+
+  it("reads long texts in a thread", async () => {
+    const classifier = newClassifier();
+    const pending = classifier.classify(LONG_INSERT, NEW_SESSION);
+    expect(pending).toBeInstanceOf(Promise);
+    expect(await pending).toMatchObject({ kind: "parsed", effects: ["write"] });
+    expect(classifier.stats().threadRuns).toBe(1);
+  });
+
+  it("stops a text that the lexer needs too long for, and serves the next one", async () => {
+    const classifier = newClassifier({ timeLimitMs: 300 });
+    await classifier.classify(LONG_INSERT, NEW_SESSION);
+    const slow = classifier.classify("/*".repeat(60_000), NEW_SESSION);
+    const next = classifier.classify(`${LONG_INSERT}, (2, 'y')`, NEW_SESSION);
+    const started = performance.now();
+    expect(classifier.classify("SELECT 1", NEW_SESSION)).toMatchObject({ effects: ["read"] });
+    expect(performance.now() - started).toBeLessThan(50);
+    expect(await slow).toMatchObject({ kind: "unparsed", cause: "timed_out" });
+    expect(await next).toMatchObject({ kind: "parsed" });
+    expect(classifier.stats().timeouts).toBe(1);
+  });
+
+  it("sends runs of operators and many comments to the thread, however short", async () => {
+    const classifier = newClassifier();
+    const shapes = [`SELECT ${"+".repeat(64)}1`, `SELECT ${"/*".repeat(64)}`];
+    for (const text of shapes) {
+      expect(classifier.classify(text, NEW_SESSION)).toBeInstanceOf(Promise);
+    }
+    for (const text of shapes) await classifier.classify(text, NEW_SESSION);
+  });
+
+  it("refuses a text above the limit unread", async () => {
+    const classifier = newClassifier({ maxTextBytes: 10_000 });
+    expect(await classifier.classify(LONG_INSERT, NEW_SESSION)).toMatchObject({
+      kind: "unparsed",
+      cause: "too_large",
+    });
+  });
+
+  it("refuses what still waits when it is closed", async () => {
+    const classifier = newClassifier();
+    const pending = classifier.classify(LONG_INSERT, NEW_SESSION);
+    await classifier.close();
+    expect(await pending).toMatchObject({ kind: "unparsed", cause: "failed" });
+  });
+});

@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { describe, expect, it } from "vitest";
+import { classify } from "../../src/sql/classify.ts";
+import { NEW_SESSION, ranAlone } from "../../src/sql/session.ts";
+import type { SqlSession } from "../../src/sql/session.ts";
+
+interface CorpusCase {
+  readonly sql: string;
+  readonly effect: readonly string[];
+  readonly destructive: boolean;
+  readonly also_ok?: readonly string[];
+  readonly setup?: readonly string[];
+  readonly parses?: boolean;
+  readonly must_refuse?: boolean;
+  readonly note: string;
+}
+
+const corpus = parse(
+  readFileSync(new URL("../corpus/statements.yaml", import.meta.url), "utf8"),
+) as CorpusCase[];
+
+function sessionAfter(setup: readonly string[]): SqlSession {
+  return setup.reduce((session, sql) => {
+    const classified = classify(sql, { dialect: "postgresql", session });
+    return classified.kind === "parsed" ? ranAlone(session, classified.statements) : session;
+  }, NEW_SESSION);
+}
+
+describe("the statement corpus", () => {
+  it.each(corpus.map((one) => [one.sql, one] as const))("%s", (sql, one) => {
+    const session = sessionAfter(one.setup ?? []);
+    const classified = classify(sql, { dialect: "postgresql", session });
+    if (one.parses === false) {
+      expect(classified.kind).toBe("unparsed");
+      return;
+    }
+    if (classified.kind === "unparsed") throw new Error(classified.message);
+    const tolerated = new Set(one.also_ok ?? []);
+    const effects = classified.effects.filter((effect) => !tolerated.has(effect));
+    const expected = one.effect.filter((effect) => !tolerated.has(effect));
+    expect({
+      effects: effects.toSorted(),
+      destructive: classified.destructive,
+      mustRefuse: classified.mustRefuse,
+    }).toEqual({
+      effects: expected.toSorted(),
+      destructive: one.destructive,
+      mustRefuse: one.must_refuse ?? false,
+    });
+  });
+});
