@@ -20,7 +20,7 @@ function isArray(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-function canonicalObject(value: { readonly [key: string]: Json }): string {
+function canonicalObject(value: Readonly<Record<string, Json>>): string {
   const members = Object.keys(value)
     .sort() // by UTF-16 code units, which is what RFC 8785 §3.2.3 asks for
     .map((key) => `${canonicalString(key)}:${canonicalJson(value[key] as Json)}`);

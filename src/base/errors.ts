@@ -29,6 +29,7 @@ export const SQLSTATE = {
   cannotConnectNow: parseSqlstate("57P03"),
   queryCanceled: parseSqlstate("57014"),
   invalidSqlStatementName: parseSqlstate("26000"),
+  invalidCursorName: parseSqlstate("34000"),
   internalError: parseSqlstate("XX000"),
 } as const satisfies Record<string, Sqlstate>;
 
@@ -81,29 +82,10 @@ export class AuthenticationFailed extends TwokeyError {
 export class ConnectionRefused extends TwokeyError {}
 
 /** The upstream can't be reached (08001) or was lost (08006). */
-export class UpstreamUnavailable extends TwokeyError {
-  constructor(
-    sqlstate: typeof SQLSTATE.cannotConnect | typeof SQLSTATE.connectionFailure,
-    message: string,
-    details?: ErrorDetails,
-  ) {
-    super(sqlstate, message, details);
-  }
-}
+export class UpstreamUnavailable extends TwokeyError {}
 
 /** A configured limit: connections (53300), size (54000) or depth of a statement (54001). */
-export class LimitReached extends TwokeyError {
-  constructor(
-    sqlstate:
-      | typeof SQLSTATE.tooManyConnections
-      | typeof SQLSTATE.programLimitExceeded
-      | typeof SQLSTATE.statementTooComplex,
-    message: string,
-    details?: ErrorDetails,
-  ) {
-    super(sqlstate, message, details);
-  }
-}
+export class LimitReached extends TwokeyError {}
 
 export class Unsupported extends TwokeyError {
   constructor(message: string, details?: ErrorDetails) {

@@ -24,6 +24,19 @@ const SECONDS = [
 /** No label takes more values than this, whatever a configuration or a client brings; the rest are `other`. */
 const MAX_LABEL_VALUES = 100;
 
+/** How the audit log is doing. */
+interface AuditStats {
+  readonly records: number;
+  readonly writeFailures: number;
+  readonly unsynced: number;
+}
+
+/** How often a statement's text had been classified before, or had not. */
+type CacheLookups = Readonly<Record<"hit" | "miss", number>>;
+
+const NO_LOOKUPS: CacheLookups = { hit: 0, miss: 0 };
+const NO_AUDIT: AuditStats = { records: 0, writeFailures: 0, unsynced: 0 };
+
 /**
  * Every metric of Twokey, fed by one method each. What a statement touches adds to plain numbers, and becomes
  * Prometheus samples only when somebody scrapes; the others may be labelled counters, as they are rare.
@@ -36,8 +49,8 @@ export class Metrics {
   /** Statements by environment, then by effect and action. */
   readonly #statements = new Map<string, Float64Array>();
   readonly #bytes = { to_upstream: 0, to_frontend: 0 };
-  readonly #cacheLookups = { hit: 0, miss: 0 };
-  readonly #audit = { records: 0, writeFailures: 0, unsynced: 0 };
+  #cache: () => CacheLookups = () => NO_LOOKUPS;
+  #audit: () => AuditStats = () => NO_AUDIT;
   readonly #backupFinishedAt = new Map<string, number>();
 
   readonly #decisionSeconds: FastHistogram;
@@ -69,12 +82,12 @@ export class Metrics {
       "statement_duration_seconds",
       "Time from a statement's arrival to its completion by the upstream",
     );
-    this.#collected("bytes_total", "Bytes relayed", "direction", this.#bytes);
+    this.#collected("bytes_total", "Bytes relayed", "direction", () => this.#bytes);
     this.#collected(
       "classification_cache_lookups_total",
       "Statement texts looked up among those classified before",
       "result",
-      this.#cacheLookups,
+      () => this.#cache(),
     );
     this.#registerAudit();
     this.#registerBackupAge();
@@ -118,21 +131,14 @@ export class Metrics {
     this.#bytes[direction] += count;
   }
 
-  cacheLookup(result: "hit" | "miss"): void {
-    this.#cacheLookups[result]++;
+  /** Asked at every scrape. */
+  readCache(lookups: () => CacheLookups): void {
+    this.#cache = lookups;
   }
 
-  auditRecord(): void {
-    this.#audit.records++;
-  }
-
-  auditWriteFailed(): void {
-    this.#audit.writeFailures++;
-  }
-
-  /** How many records are with the operating system, but not known to be on disk. */
-  auditUnsynced(records: number): void {
-    this.#audit.unsynced = records;
+  /** Asked at every scrape. */
+  readAudit(stats: () => AuditStats): void {
+    this.#audit = stats;
   }
 
   sessionOpened(environment: string): void {
@@ -228,19 +234,18 @@ export class Metrics {
   }
 
   #registerAudit(): void {
-    const audit = this.#audit;
     this.#counter("audit_records_total", "Audit records appended", [], (counter) => {
-      counter.inc(audit.records);
+      counter.inc(this.#audit().records);
     });
     this.#counter("audit_write_failures_total", "Audit writes that failed", [], (counter) => {
-      counter.inc(audit.writeFailures);
+      counter.inc(this.#audit().writeFailures);
     });
     this.#gauge(
       "audit_unsynced_records",
       "Audit records not yet known to be on disk",
       [],
       (gauge) => {
-        gauge.set(audit.unsynced);
+        gauge.set(this.#audit().unsynced);
       },
     );
   }
@@ -253,10 +258,15 @@ export class Metrics {
     });
   }
 
-  /** A counter whose samples are the numbers of `counts` at the moment of the scrape. */
-  #collected(name: string, help: string, label: string, counts: Record<string, number>): void {
+  /** A counter whose samples are the numbers that `counts` gives at the moment of the scrape. */
+  #collected(
+    name: string,
+    help: string,
+    label: string,
+    counts: () => Readonly<Record<string, number>>,
+  ): void {
     this.#counter(name, help, [label], (counter) => {
-      for (const [value, count] of Object.entries(counts)) counter.inc({ [label]: value }, count);
+      for (const [value, count] of Object.entries(counts())) counter.inc({ [label]: value }, count);
     });
   }
 

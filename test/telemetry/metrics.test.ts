@@ -100,10 +100,8 @@ describe("metrics", () => {
     const metrics = newMetrics();
     metrics.bytes("to_upstream", 10);
     metrics.bytes("to_frontend", 20);
-    metrics.cacheLookup("hit");
-    metrics.auditRecord();
-    metrics.auditWriteFailed();
-    metrics.auditUnsynced(3);
+    metrics.readCache(() => ({ hit: 1, miss: 0 }));
+    metrics.readAudit(() => ({ records: 1, writeFailures: 1, unsynced: 3 }));
     metrics.sessionOpened("production");
     metrics.sessionOpened("production");
     metrics.sessionClosed("production");

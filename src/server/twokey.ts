@@ -1,0 +1,331 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync, mkdirSync } from "node:fs";
+import { hostname } from "node:os";
+import path from "node:path";
+import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
+import type { Checks } from "../admin/health.ts";
+import type { RequestStore } from "../approvals/request-store.ts";
+import { formatInstant } from "../approvals/instant.ts";
+import { Authentication } from "../auth/authentication.ts";
+import { sha256 } from "../base/digest.ts";
+import { SQLSTATE, TwokeyError } from "../base/errors.ts";
+import type { Config, ListenTls } from "../config/config.ts";
+import { ApprovalDesk } from "../session/approval-desk.ts";
+import { CancelKeys } from "../session/cancel-keys.ts";
+import { Classifier } from "../session/classifier.ts";
+import { FrontendListener } from "../session/frontend-listener.ts";
+import { FrontendTls } from "../session/frontend-tls.ts";
+import { OpenSessions } from "../session/open-sessions.ts";
+import type { Route, SessionServices } from "../session/services.ts";
+import { openSigningKey } from "../store/audit-file-key.ts";
+import { AuditFile } from "../store/audit-file.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { Directory } from "./directory.ts";
+import { every } from "./every.ts";
+import { openRequestStore } from "./request-stores.ts";
+import { openRoutes } from "./routes.ts";
+import { sessionViews } from "./session-views.ts";
+import { SignerRegistry } from "./signer-registry.ts";
+import { submitRequest } from "./submit.ts";
+
+export interface StartOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** A running Twokey: the proxy, its admin port, and what they share. */
+export interface Twokey {
+  readonly port: number;
+  readonly adminUrl: string;
+  /** Lets sessions end what they are in the middle of for so long, then closes everything, the audit log last. */
+  readonly stop: (options: { readonly drainMs: number }) => Promise<void>;
+}
+
+const EXPIRE_EVERY_MS = 30_000;
+const PROBE_EVERY_MS = 15_000;
+const PROBE_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens what has to be there before the first connection: the audit log, the store, the parser, the admin port and
+ * last the proxy's. What was opened is closed again when a later step fails.
+ *
+ * @throws TwokeyError that names what could not be opened
+ */
+export async function startTwokey({ config, log, version }: StartOptions): Promise<Twokey> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  try {
+    const now = (): Date => new Date();
+    const metrics = new Metrics({ version, now: Date.now });
+    const audit = openAudit(config, { metrics, log });
+    closers.push(() => audit.close());
+    recordConfig(config, audit);
+
+    const store = await openRequestStore(config);
+    closers.push(() => store.close());
+    const directory = new Directory(config);
+    const registry = new SignerRegistry(config, directory, log);
+    const classifiers = openClassifiers(config, metrics);
+    closers.push(() => classifiers.postgresql.close());
+    closers.push(() => classifiers.redshift.close());
+    const routes = openRoutes({ config, classifiers, metrics, log });
+
+    const services: SessionServices = {
+      tls: openTls(config.listen.tls),
+      isTlsRequired: config.listen.tls.mode === "require",
+      limits: () => ({
+        startupTimeoutMs: config.limits.startupTimeoutMs,
+        maxMessageBytes: config.limits.maxMessageBytes,
+        maxNamedObjects: config.limits.maxNamedObjects,
+        maxSessionsPerPerson: config.limits.connections.perPerson,
+      }),
+      authentication: (user, channel) =>
+        new Authentication({
+          user,
+          channel,
+          lookup: (name) => directory.entry(name),
+          mockSecret: directory.mockSecret,
+          mockIterations: directory.mockIterations,
+          nonce: randomBytes(18).toString("base64"),
+          now: now(),
+        }),
+      route: (database) => routes.get(database),
+      policy: () => config.policy,
+      desk: new ApprovalDesk({
+        store,
+        registry: () => registry.now(now()),
+        instance: `${hostname()}:${process.pid}`,
+        requestSeconds: Math.floor(config.approvals.requestsExpireMs / 1000),
+        now,
+      }),
+      audit,
+      cancelKeys: new CancelKeys(),
+      sessions: new OpenSessions(),
+      metrics,
+      log,
+      now,
+    };
+
+    const listener = new FrontendListener({
+      services,
+      maxConnections: () => config.limits.connections,
+    });
+    const admin = await openAdmin({
+      config,
+      version,
+      services,
+      store,
+      directory,
+      registry,
+      routes,
+      listener,
+    });
+    closers.push(() => admin.close());
+    closers.push(
+      every(EXPIRE_EVERY_MS, () => expireRequests({ store, audit, metrics }), log),
+      every(PROBE_EVERY_MS, () => probeUpstreams(routes), log),
+    );
+    const port = await listen(listener, config);
+    const stop: Twokey["stop"] = async ({ drainMs }) => {
+      await listener.close({ drainMs });
+      await close();
+    };
+    return { port, adminUrl: admin.url, stop };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function openAudit({ audit }: Config, { metrics, log }: { metrics: Metrics; log: Log }): AuditFile {
+  const { directory, durability, checkpoint, rotate } = audit;
+  mkdirSync(path.dirname(checkpoint.keyFile), { recursive: true, mode: 0o700 });
+  const file = AuditFile.open({
+    directory,
+    durability,
+    signingKey: openSigningKey(checkpoint.keyFile),
+    anchorFile: checkpoint.anchorFile,
+    limits: {
+      checkpointEveryRecords: checkpoint.records,
+      checkpointEverySeconds: checkpoint.afterMs / 1000,
+      maxFileBytes: rotate.sizeBytes,
+      maxFileAgeSeconds: rotate.afterMs / 1000,
+    },
+    onAvailability: (failure) => {
+      if (failure === undefined) log.info("the audit log can be written again");
+      else log.fatal({ err: failure }, "the audit log can't be written: statements are refused");
+    },
+    onTrouble: (error) => {
+      log.error({ err: error }, "trouble with the audit log");
+    },
+  });
+  metrics.readAudit(() => file.stats);
+  return file;
+}
+
+function recordConfig({ file }: Config, audit: AuditFile): void {
+  audit.append({
+    event: "config.loaded",
+    file,
+    sha256: sha256(readFileSync(file)),
+    outcome: "applied",
+  });
+}
+
+type Classifiers = Record<"postgresql" | "redshift", Classifier>;
+
+function openClassifiers({ catalogue, limits }: Config, metrics: Metrics): Classifiers {
+  const open = (dialect: keyof Classifiers): Classifier => {
+    const classifier = new Classifier({
+      dialect,
+      functions: catalogue,
+      maxTextBytes: limits.maxStatementBytes,
+    });
+    classifier.warmUp();
+    return classifier;
+  };
+  const classifiers: Classifiers = { postgresql: open("postgresql"), redshift: open("redshift") };
+  metrics.readCache(() => {
+    const stats = Object.values(classifiers).map((classifier) => classifier.stats());
+    return {
+      hit: stats.reduce((sum, { hits }) => sum + hits, 0),
+      miss: stats.reduce((sum, { misses }) => sum + misses, 0),
+    };
+  });
+  return classifiers;
+}
+
+function openTls(tls: ListenTls): FrontendTls | undefined {
+  if (tls.mode === "off") return undefined;
+  const { certFile, keyFile, clientCaFile } = tls;
+  return new FrontendTls({
+    cert: readFileSync(certFile),
+    key: readFileSync(keyFile),
+    ...(clientCaFile !== undefined && {
+      ca: readFileSync(clientCaFile),
+      requestCert: true,
+      // Who shows no certificate, or a wrong one, may still log in another way.
+      rejectUnauthorized: false,
+    }),
+  });
+}
+
+interface AdminParts {
+  readonly config: Config;
+  readonly version: string;
+  readonly services: SessionServices;
+  readonly store: RequestStore;
+  readonly directory: Directory;
+  readonly registry: SignerRegistry;
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly listener: FrontendListener;
+}
+
+async function openAdmin(parts: AdminParts): Promise<AdminServer> {
+  const { config, version, services, store, directory, registry } = parts;
+  const { audit, metrics, log, now, sessions } = services;
+  const { host, port, publicUrl, operators } = config.admin;
+  try {
+    return await openAdminServer({
+      host,
+      port,
+      publicUrl,
+      version,
+      log,
+      metrics,
+      checks: readinessChecks(parts),
+      findPrincipal: (name) => directory.principal(name, now()),
+      registry: () => registry.now(now()),
+      operatorRoles: operators,
+      sessions: sessionViews(sessions),
+      requests: store,
+      submit: (requester, wanted) => submitRequest(requester, wanted, services),
+      audit: async (record) => {
+        await audit.synced(audit.append(record));
+      },
+      now: Date.now,
+    });
+  } catch (cause) {
+    throw cannotListen({ host, port, setting: "admin.port" }, cause);
+  }
+}
+
+/** One database of each upstream stands for its server. */
+function readinessChecks({ services, routes, listener }: AdminParts): Checks {
+  const checks = new Map<string, () => Promise<void>>([
+    [
+      "listening",
+      () =>
+        listener.isListening ? Promise.resolve() : Promise.reject(new Error("not listening yet")),
+    ],
+    [
+      "audit",
+      () =>
+        services.audit.failure === undefined
+          ? Promise.resolve()
+          : Promise.reject(services.audit.failure),
+    ],
+  ]);
+  for (const route of routes.values()) {
+    checks.set(`upstream ${route.upstream}`, () => probe(route));
+  }
+  return checks;
+}
+
+async function probe(route: Route): Promise<void> {
+  const link = await route.connect(new Map(), AbortSignal.timeout(PROBE_TIMEOUT_MS));
+  link.connection.destroy();
+}
+
+async function probeUpstreams(routes: ReadonlyMap<string, Route>): Promise<void> {
+  const one = new Map([...routes.values()].map((route) => [route.upstream, route]));
+  // Each tells the metric how it went; that it went wrong is news to nobody else.
+  await Promise.allSettled([...one.values()].map(probe));
+}
+
+async function expireRequests(parts: {
+  readonly store: RequestStore;
+  readonly audit: AuditFile;
+  readonly metrics: Metrics;
+}): Promise<void> {
+  for (const { id } of await parts.store.expire(formatInstant(new Date()))) {
+    parts.audit.append({ event: "request.closed", request: id, outcome: "expired" });
+    parts.metrics.request("expired");
+  }
+}
+
+async function listen(
+  listener: FrontendListener,
+  { listen: { host, port, unixSocketDirectory } }: Config,
+): Promise<number> {
+  try {
+    await listener.listen({ host, port });
+  } catch (cause) {
+    throw cannotListen({ host, port, setting: "listen.port" }, cause);
+  }
+  const actual = listener.port ?? port;
+  if (unixSocketDirectory !== undefined) {
+    await listener.listenUnix(path.join(unixSocketDirectory, `.s.PGSQL.${actual}`));
+  }
+  return actual;
+}
+
+function cannotListen(
+  { host, port, setting }: { host: string; port: number; setting: string },
+  cause: unknown,
+): TwokeyError {
+  const isTaken = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
+  const why = isTaken
+    ? "another program has it"
+    : cause instanceof Error
+      ? cause.message
+      : String(cause);
+  return new TwokeyError(SQLSTATE.ioError, `can't listen on ${host}:${port}: ${why}`, {
+    hint: `choose another port with ${setting}, or stop what uses this one`,
+    cause,
+  });
+}

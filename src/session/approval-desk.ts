@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import type { Registry } from "../approvals/admit.ts";
+import { covers, type Coverage, type Demand } from "../approvals/covers.ts";
+import { addSeconds, formatInstant, type Instant } from "../approvals/instant.ts";
+import { sha256 } from "../base/digest.ts";
+import type { RequestStore, Opening } from "../approvals/request-store.ts";
+import type { Asked, Request, Use, UseId } from "../approvals/request.ts";
+
+/** What an approved statement runs under. */
+export interface TakenUse {
+  readonly request: Request;
+  readonly use: UseId;
+  readonly usesLeft: number;
+}
+
+export interface ApprovalDeskOptions {
+  readonly store: RequestStore;
+  readonly registry: () => Registry;
+  /** Which replica this is. */
+  readonly instance: string;
+  readonly requestSeconds: number;
+  readonly now: () => Date;
+}
+
+/** Where a session asks whether somebody has signed, takes a use, and opens a request where nobody has. */
+export class ApprovalDesk {
+  readonly #options: ApprovalDeskOptions;
+
+  constructor(options: ApprovalDeskOptions) {
+    this.#options = options;
+  }
+
+  /** Is it covered now? Takes nothing. */
+  async look(demand: Demand): Promise<Coverage> {
+    const { requests } = await this.#options.store.list({
+      states: ["approved"],
+      requester: demand.requester,
+      database: demand.database,
+      statement: sha256(demand.sql),
+      limit: 200,
+    });
+    return covers(requests, demand, { registry: this.#options.registry(), now: this.#now() });
+  }
+
+  /**
+   * Takes one use of what covers it, before anybody else does.
+   *
+   * @returns `undefined` when nothing covers it, or others were quicker with all that did
+   */
+  async take(demand: Demand): Promise<TakenUse | undefined> {
+    for (;;) {
+      const coverage = await this.look(demand);
+      if (coverage.kind === "not_covered") return undefined;
+      const use: Use = {
+        id: randomUUID() as UseId,
+        step: coverage.step,
+        instance: this.#options.instance,
+        usedAt: this.#now(),
+      };
+      const change = await this.#options.store.consume(coverage.request.id, use);
+      if (change.kind === "moved") {
+        return {
+          request: change.request,
+          use: use.id,
+          usesLeft: usesLeft(change.request, coverage),
+        };
+      }
+      // Whoever took this step may have left another; who closed the request has left none.
+      if (change.kind === "unknown_request" || change.because.kind !== "step_taken")
+        return undefined;
+    }
+  }
+
+  /** The use is on record: only now may what it allows be done. */
+  async settle(use: UseId): Promise<void> {
+    await this.#options.store.settle(use);
+  }
+
+  async ask(asked: Asked): Promise<Opening> {
+    const now = this.#now();
+    return this.#options.store.openOrJoin(asked, {
+      now,
+      expiresAt: addSeconds(now, this.#options.requestSeconds),
+    });
+  }
+
+  #now(): Instant {
+    return formatInstant(this.#options.now());
+  }
+}
+
+function usesLeft(
+  { asked, uses }: Request,
+  { approvals }: Extract<Coverage, { kind: "covered" }>,
+): number {
+  const allowed = Math.min(...approvals.map(({ document }) => document.uses));
+  return allowed - Math.floor(uses.length / asked.statements.length);
+}

@@ -1,0 +1,298 @@
+import { LimitReached, ProtocolViolation, SQLSTATE } from "../base/errors.ts";
+import {
+  decodeBind,
+  decodeEmpty,
+  decodeExecute,
+  decodeFunctionCall,
+  decodeObject,
+  decodeParse,
+  decodeQuery,
+  type ObjectMessage,
+  type ParseMessage,
+} from "../wire/decode-frontend.ts";
+import { encodeParse, encodeQuery } from "../wire/encode-refusal.ts";
+import type { FrontendFramer } from "../wire/framer.ts";
+import { FRONTEND } from "../wire/message-types.ts";
+import type { ProtocolState } from "../wire/protocol-state.ts";
+import type { FrontendFlow } from "./frontend-flow.ts";
+import type { Gate } from "./gate.ts";
+import type { Judged, Subject } from "./judged.ts";
+import { unknownName, unsettledReading, type Refusal } from "./refusal.ts";
+import type { Execution } from "./session-recorder.ts";
+import type { SessionSql } from "./session-sql.ts";
+import type { SwappedRefusals } from "./swapped-refusals.ts";
+import { readsAlikeEverywhere } from "./text-encoding.ts";
+
+export interface ForwardPathOptions {
+  readonly gate: Gate;
+  readonly sql: SessionSql;
+  readonly state: ProtocolState<Subject, Execution>;
+  readonly refusals: SwappedRefusals;
+  /** Prepared statements, portals and unanswered messages that one session may have. */
+  readonly maxNamedObjects: number;
+  readonly onTerminate: () => void;
+}
+
+/** Frontend to upstream: what each message asks for, what the gate says to it, and what is sent. */
+export class ForwardPath {
+  readonly #options: ForwardPathOptions;
+  readonly #flow: FrontendFlow;
+  /** Refused in the extended protocol: what follows is dropped up to the next Sync, as the server does after an error. */
+  #isDropping = false;
+  /** Something was sent that may change how the server reads text, and its answer is not there yet. */
+  #reading: "known" | "unknown in this group" | "unknown until answered" = "known";
+  #whenAnswered: (() => void) | undefined;
+
+  constructor(flow: FrontendFlow, options: ForwardPathOptions) {
+    this.#flow = flow;
+    this.#options = options;
+  }
+
+  /** Answers have come: whoever waited for one looks again. */
+  answersCame(): void {
+    const next = this.#whenAnswered;
+    if (next === undefined) return;
+    this.#whenAnswered = undefined;
+    this.#flow.goOn(next);
+  }
+
+  take(framer: FrontendFramer): void {
+    const { type } = framer;
+    const isIgnored = this.#isDropping || this.#options.state.isSkipping;
+    if (isIgnored && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return;
+    const body = framer.buffer.subarray(framer.bodyStart, framer.end);
+    switch (type) {
+      case FRONTEND.Query:
+        this.#query(decodeQuery(body).text);
+        return;
+      case FRONTEND.Parse:
+        this.#parse(decodeParse(body));
+        return;
+      case FRONTEND.Bind:
+        this.#bind(body);
+        return;
+      case FRONTEND.Execute:
+        this.#execute(decodeExecute(body).portal);
+        return;
+      case FRONTEND.Describe:
+        this.#describe(decodeObject(body, "Describe"));
+        return;
+      case FRONTEND.Close:
+        this.#close(decodeObject(body, "Close"));
+        return;
+      case FRONTEND.FunctionCall:
+        this.#functionCall(decodeFunctionCall(body).functionOid);
+        return;
+      case FRONTEND.Sync:
+        decodeEmpty(body, "Sync");
+        this.#sync();
+        return;
+      case FRONTEND.Flush:
+        decodeEmpty(body, "Flush");
+        this.#flow.pass();
+        return;
+      case FRONTEND.CopyData:
+        this.#flow.pass();
+        return;
+      case FRONTEND.CopyDone:
+      case FRONTEND.CopyFail:
+        this.#options.state.sentCopyEnd();
+        this.#flow.pass();
+        return;
+      case FRONTEND.Terminate:
+        this.#flow.flush();
+        this.#options.onTerminate();
+        return;
+      default:
+        throw new ProtocolViolation(`invalid frontend message type ${type}`);
+    }
+  }
+
+  #query(text: Buffer): void {
+    const { gate, state, sql } = this.#options;
+    const refuse = (refusal: Refusal): void => {
+      this.#refuseQuery(refusal);
+    };
+    const again = (): void => {
+      this.#query(text);
+    };
+    if (this.#waitsForReading(text, { again, refuse })) return;
+    this.#read(text, refuse, (judged) => {
+      this.#flow.then(gate.permitRun(judged.subject), (verdict) => {
+        if (verdict.kind === "refuse") {
+          refuse(verdict.refusal);
+          return;
+        }
+        if (judged.rewritten === undefined) this.#flow.pass();
+        else this.#flow.write(encodeQuery(judged.rewritten));
+        state.sentQuery(verdict.execution);
+        sql.sent();
+        if (judged.mayChangeLexing) this.#reading = "unknown until answered";
+      });
+    });
+  }
+
+  #parse({ statement, text, parameterTypes }: ParseMessage): void {
+    const { gate, state, sql } = this.#options;
+    const refuse = (refusal: Refusal): void => {
+      this.#refuseExtended(refusal, statement);
+    };
+    const again = (): void => {
+      this.#parse({ statement, text, parameterTypes });
+    };
+    if (this.#waitsForReading(text, { again, refuse })) return;
+    this.#checkNamesLeft();
+    this.#read(text, refuse, (judged) => {
+      const subject = gate.prepared(judged, parameterTypes);
+      this.#flow.then(gate.permitParse(subject), (verdict) => {
+        if (verdict.kind === "refuse") {
+          refuse(verdict.refusal);
+          return;
+        }
+        if (judged.rewritten === undefined) this.#flow.pass();
+        else this.#flow.write(encodeParse(statement, judged.rewritten, parameterTypes));
+        state.sentParse(statement, subject);
+        sql.parsed(statement, judged.classification);
+      });
+    });
+  }
+
+  #bind(body: Buffer): void {
+    const { gate, state } = this.#options;
+    const { portal, statement } = decodeBind(body);
+    this.#checkNamesLeft();
+    const again = (): void => {
+      this.#bind(body);
+    };
+    const subject = this.#named({ kind: "statement", name: statement }, again);
+    if (subject === undefined) return;
+    const bound = gate.bound(subject, body);
+    this.#flow.then(gate.permitBind(bound), (verdict) => {
+      if (verdict.kind === "refuse") {
+        this.#refuseExtended(verdict.refusal, undefined);
+        return;
+      }
+      this.#flow.pass();
+      state.sentBind(portal, bound);
+      this.#noteReading(bound.judged);
+    });
+  }
+
+  #execute(portal: string): void {
+    const { gate, state, sql } = this.#options;
+    const again = (): void => {
+      this.#execute(portal);
+    };
+    const subject = this.#named({ kind: "portal", name: portal }, again);
+    if (subject === undefined) return;
+    this.#flow.then(gate.permitRun(subject), (verdict) => {
+      if (verdict.kind === "refuse") {
+        this.#refuseExtended(verdict.refusal, undefined);
+        return;
+      }
+      this.#flow.pass();
+      state.sentExecute(verdict.execution);
+      sql.sent();
+      this.#noteReading(subject.judged);
+    });
+  }
+
+  #describe(object: ObjectMessage): void {
+    const again = (): void => {
+      this.#describe(object);
+    };
+    if (this.#named(object, again) !== undefined) this.#flow.pass();
+  }
+
+  #close({ kind, name }: ObjectMessage): void {
+    this.#checkNamesLeft();
+    this.#flow.pass();
+    this.#options.state.sentClose(kind, name);
+  }
+
+  #functionCall(functionOid: number): void {
+    this.#refuseQuery(this.#options.gate.refuseFunctionCall(functionOid));
+  }
+
+  #sync(): void {
+    this.#isDropping = false;
+    this.#flow.pass();
+    this.#options.state.sentSync();
+    if (this.#reading === "unknown in this group") this.#reading = "unknown until answered";
+  }
+
+  // --- what messages lean on ----------------------------------------------------------------------------
+
+  #read(text: Buffer, refuse: (refusal: Refusal) => void, next: (judged: Judged) => void): void {
+    this.#flow.then(this.#options.gate.read(text), (read) => {
+      if ("sqlstate" in read) refuse(read);
+      else next(read);
+    });
+  }
+
+  /** Looks a name up; an unknown one is refused here, one that is not settled is asked for again by `again`. */
+  #named({ kind, name }: ObjectMessage, again: () => void): Subject | undefined {
+    const { state } = this.#options;
+    const lookup = kind === "statement" ? state.statement(name) : state.portal(name);
+    switch (lookup.kind) {
+      case "found":
+        return lookup.value;
+      case "unsettled":
+        this.#waitForAnswer(again);
+        return undefined;
+      case "unknown":
+        this.#refuseExtended(unknownName(kind, name), undefined);
+        return undefined;
+    }
+  }
+
+  #noteReading(judged: Judged): void {
+    if (judged.mayChangeLexing) this.#reading = "unknown in this group";
+  }
+
+  /**
+   * Nothing is judged ahead of the answer to what may have changed the server's reading, as its report would come too
+   * late; unless the text reads alike in any case.
+   */
+  #waitsForReading(
+    text: Buffer,
+    { again, refuse }: { again: () => void; refuse: (refusal: Refusal) => void },
+  ): boolean {
+    if (this.#reading === "known") return false;
+    if (this.#reading === "unknown until answered" && this.#options.state.isSettled) {
+      this.#reading = "known";
+      return false;
+    }
+    if (readsAlikeEverywhere(text)) return false;
+    if (this.#reading === "unknown in this group") refuse(unsettledReading());
+    else this.#waitForAnswer(again);
+    return true;
+  }
+
+  #waitForAnswer(again: () => void): void {
+    this.#flow.flush();
+    this.#flow.stop();
+    this.#whenAnswered = again;
+  }
+
+  #checkNamesLeft(): void {
+    const { state, maxNamedObjects } = this.#options;
+    if (state.namedObjects < maxNamedObjects) return;
+    throw new LimitReached(
+      SQLSTATE.programLimitExceeded,
+      `more than ${maxNamedObjects} prepared statements, portals and unanswered messages in one session`,
+      { hint: "close statements that are no longer used, or raise limits.prepared_statements" },
+    );
+  }
+
+  #refuseQuery(refusal: Refusal): void {
+    this.#flow.write(this.#options.refusals.asQuery(refusal));
+    this.#options.state.sentQuery(undefined);
+  }
+
+  #refuseExtended(refusal: Refusal, statement: string | undefined): void {
+    this.#flow.write(this.#options.refusals.asParse(refusal, statement));
+    this.#options.state.sentRefusal(statement);
+    this.#isDropping = true;
+  }
+}

@@ -1,0 +1,315 @@
+import { bindParameters } from "../approvals/bound-parameters.ts";
+import type { Demand } from "../approvals/covers.ts";
+import { approvedStatement } from "../approvals/document.ts";
+import { assertNever } from "../base/assert-never.ts";
+import { AuditUnavailable } from "../base/errors.ts";
+import { decide } from "../policy/decide.ts";
+import type { Decision } from "../policy/decision.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Classification } from "../sql/classification.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { decodeBoundParameters } from "../wire/decode-frontend.ts";
+import type { Outcome } from "../wire/protocol-state.ts";
+import type { ApprovalDesk } from "./approval-desk.ts";
+import type { Classifier } from "./classifier.ts";
+import { judge, summaryOf, type Judged, type Subject } from "./judged.ts";
+import {
+  blockedRefusal,
+  functionCallRefusal,
+  tooManyRequestsRefusal,
+  undecodableRefusal,
+  unrecordedRefusal,
+  unsignedRefusal,
+  type Refusal,
+} from "./refusal.ts";
+import type { Execution, SessionRecorder } from "./session-recorder.ts";
+import type { SessionSql } from "./session-sql.ts";
+import type { Situation } from "./situation.ts";
+
+export interface GateOptions {
+  readonly situation: Situation;
+  readonly policy: () => Policy;
+  readonly classifier: Classifier;
+  readonly sql: SessionSql;
+  readonly desk: ApprovalDesk;
+  readonly recorder: SessionRecorder;
+  readonly metrics: Metrics;
+  readonly now: () => Date;
+}
+
+interface Refused {
+  readonly kind: "refuse";
+  readonly refusal: Refusal;
+}
+
+/** What becomes of a message that runs nothing yet. */
+export type Verdict = { readonly kind: "forward" } | Refused;
+
+/** What becomes of one that does. */
+export type RunVerdict = { readonly kind: "forward"; readonly execution: Execution } | Refused;
+
+type NeedsApproval = Extract<Decision, { action: "require_approval" }>;
+
+const FORWARD: Verdict = { kind: "forward" };
+
+/**
+ * The way of a statement: what is it, may it, has someone signed, on record, done or refused. Answers at once where
+ * nothing has to be waited for.
+ */
+export class Gate {
+  readonly #options: GateOptions;
+  #judgements = new WeakMap<Classification, Judged>();
+  #policy: Policy;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#policy = options.policy();
+  }
+
+  /** What is it, and may it? */
+  read(bytes: Buffer): Judged | Refusal | Promise<Judged> {
+    const { classifier, sql } = this.#options;
+    const text = sql.decode(bytes);
+    if (text === undefined) return undecodableRefusal();
+    const classification = classifier.classify(text, sql.session);
+    return classification instanceof Promise
+      ? classification.then((late) => this.#judge(text, late))
+      : this.#judge(text, classification);
+  }
+
+  /** A `Parse` runs nothing, but what nobody could ever run is refused here, where the message makes sense. */
+  permitParse(subject: Subject): Verdict | Promise<Verdict> {
+    const { decision, hasParameters } = subject.judged;
+    switch (decision.action) {
+      case "allow":
+        return FORWARD;
+      case "block":
+        return this.#refuseBlocked(subject, decision);
+      case "require_approval":
+        // Which values are to be signed for is only known at Bind.
+        return hasParameters ? FORWARD : this.#forwardIfSigned(subject, decision);
+      default:
+        return assertNever(decision);
+    }
+  }
+
+  /** A `Bind` plans, and planning may run what is declared immutable: it needs the signature, but does not use it up. */
+  permitBind(subject: Subject): Verdict | Promise<Verdict> {
+    const { decision } = subject.judged;
+    return decision.action === "require_approval"
+      ? this.#forwardIfSigned(subject, decision)
+      : FORWARD;
+  }
+
+  /** A `Query`, or one `Execute`: permission is looked up again, each signature is used once. */
+  permitRun(subject: Subject): RunVerdict | Promise<RunVerdict> {
+    const current = this.#current(subject);
+    const { decision } = current.judged;
+    switch (decision.action) {
+      case "allow":
+        return this.#record(current);
+      case "block":
+        return this.#refuseBlocked(current, decision);
+      case "require_approval":
+        return subject.isSuspended ? this.#continue(subject) : this.#runIfSigned(current, decision);
+      default:
+        return assertNever(decision);
+    }
+  }
+
+  /** Runs a function without a text that could be judged. */
+  refuseFunctionCall(functionOid: number): Refusal {
+    return functionCallRefusal(functionOid, this.#options.situation.place.environment);
+  }
+
+  /** The subject of a prepared statement. */
+  prepared(judged: Judged, parameterTypes: readonly number[]): Subject {
+    return needsApproval(judged) ? { ...judged.subject, parameterTypes } : judged.subject;
+  }
+
+  /** The subject of a portal; where an approval has to bind its values, with these. */
+  bound(subject: Subject, bindBody: Buffer): Subject {
+    if (!needsApproval(subject.judged)) return subject;
+    const parameters = bindParameters(
+      decodeBoundParameters(bindBody).map(({ format, value }, index) => ({
+        oid: subject.parameterTypes[index] ?? 0,
+        format: format === 0 ? ("text" as const) : ("binary" as const),
+        value: value ?? null,
+      })),
+    );
+    return { ...subject, parameters, isSuspended: false };
+  }
+
+  finished(execution: Execution, outcome: Outcome): void {
+    const { recorder, metrics } = this.#options;
+    const { subject, startedAtMs } = execution;
+    metrics.statementTook((performance.now() - startedAtMs) / 1000);
+    if (needsApproval(subject.judged)) subject.isSuspended = outcome.kind === "suspended";
+    recorder.finished(execution, outcome);
+  }
+
+  // --- may it ------------------------------------------------------------------------------------------
+
+  #judge(text: string, classification: Classification): Judged {
+    const policy = this.#options.policy();
+    if (policy !== this.#policy) {
+      this.#policy = policy;
+      this.#judgements = new WeakMap();
+    }
+    const known = this.#judgements.get(classification);
+    if (known !== undefined) return known;
+    const judged = judge(text, classification, this.#decide(classification));
+    if (!policy.dependsOnTime) this.#judgements.set(classification, judged);
+    return judged;
+  }
+
+  #decide(classification: Classification): Decision {
+    const { situation, now } = this.#options;
+    const { principal, client, place, neighbours } = situation;
+    return decide(this.#policy, {
+      classification,
+      principal,
+      client,
+      place,
+      neighbours,
+      at: now(),
+    });
+  }
+
+  /** The subject under the policy and at the time of its execution, which may not be those of its `Parse`. */
+  #current(subject: Subject): Subject {
+    const { judged } = subject;
+    const policy = this.#options.policy();
+    if (policy === this.#policy && !policy.dependsOnTime) return subject;
+    const current = this.#judge(judged.text, judged.classification);
+    return current.decision.action === judged.decision.action
+      ? subject
+      : { ...subject, judged: current };
+  }
+
+  // --- has someone signed --------------------------------------------------------------------------------
+
+  async #forwardIfSigned(subject: Subject, decision: NeedsApproval): Promise<Verdict> {
+    const { desk } = this.#options;
+    const coverage = await desk.look(this.#demand(subject, decision));
+    return coverage.kind === "covered" ? FORWARD : this.#refuseUnsigned(subject, decision);
+  }
+
+  async #runIfSigned(subject: Subject, decision: NeedsApproval): Promise<RunVerdict> {
+    const { desk, recorder, metrics } = this.#options;
+    const taken = await desk.take(this.#demand(subject, decision));
+    if (taken === undefined) return this.#refuseUnsigned(subject, decision);
+    metrics.approval("used");
+    try {
+      const execution = await recorder.approved(subject, taken);
+      await desk.settle(taken.use);
+      this.#count(subject.judged, "allow");
+      return { kind: "forward", execution };
+    } catch (error) {
+      return refuseUnrecorded(error);
+    }
+  }
+
+  #demand({ judged, parameters }: Subject, decision: NeedsApproval): Demand {
+    const { principal, place, upstream } = this.#options.situation;
+    return {
+      requester: principal.name,
+      database: place.database,
+      environment: decision.environment,
+      upstream,
+      rule: decision.rule,
+      sql: judged.text,
+      parameters,
+      isAnyParameterAllowed: false,
+      terms: decision.terms,
+    };
+  }
+
+  // --- on record, done or refused ---------------------------------------------------------------------------
+
+  #record(subject: Subject): RunVerdict | Promise<RunVerdict> {
+    const { recorder } = this.#options;
+    try {
+      const execution = recorder.decided(subject);
+      this.#count(subject.judged, "allow");
+      const onRecord = recorder.beforeEffect(execution);
+      return onRecord === undefined
+        ? { kind: "forward", execution }
+        : onRecord.then(() => ({ kind: "forward" as const, execution }), refuseUnrecorded);
+    } catch (error) {
+      return refuseUnrecorded(error);
+    }
+  }
+
+  /** The next rows of a portal that is running already. */
+  #continue(subject: Subject): RunVerdict {
+    try {
+      return { kind: "forward", execution: this.#options.recorder.continued(subject) };
+    } catch (error) {
+      return refuseUnrecorded(error);
+    }
+  }
+
+  #refuseBlocked(subject: Subject, decision: Extract<Decision, { action: "block" }>): Refused {
+    const { judged } = subject;
+    this.#count(judged, "block");
+    try {
+      this.#options.recorder.refused(subject);
+    } catch (error) {
+      return refuseUnrecorded(error);
+    }
+    return refuse(blockedRefusal(decision, judged.classification));
+  }
+
+  async #refuseUnsigned(subject: Subject, decision: NeedsApproval): Promise<Refused> {
+    const { desk, recorder, metrics, situation } = this.#options;
+    const { judged, parameters } = subject;
+    this.#count(judged, "require_approval");
+    const opening = await desk.ask({
+      requester: situation.principal.name,
+      roles: situation.principal.roles,
+      client: [situation.address, situation.client.applicationName].filter(Boolean).join(" "),
+      database: situation.place.database,
+      environment: decision.environment,
+      upstream: situation.upstream,
+      rule: decision.rule,
+      terms: decision.terms,
+      statements: [approvedStatement(judged.text, parameters)],
+      summary: summaryOf(judged.classification, decision.statement),
+      effects: judged.classification.effects,
+      reason: "",
+    });
+    try {
+      if (opening.kind === "too_many_open") {
+        recorder.refused(subject);
+        return refuse(tooManyRequestsRefusal(decision, opening.open));
+      }
+      const { request } = opening;
+      metrics.request(opening.kind === "opened" ? "created" : "joined");
+      recorder.refused(subject, request.id);
+      if (opening.kind === "opened") recorder.requested(subject, request.id);
+      return refuse(unsignedRefusal(decision, { classification: judged.classification, request }));
+    } catch (error) {
+      return refuseUnrecorded(error);
+    }
+  }
+
+  #count({ countedAs }: Judged, action: Decision["action"]): void {
+    const { metrics, situation } = this.#options;
+    metrics.statement(situation.place.environment, countedAs, action);
+  }
+}
+
+function needsApproval({ decision }: Judged): boolean {
+  return decision.action === "require_approval";
+}
+
+function refuse(refusal: Refusal): Refused {
+  return { kind: "refuse", refusal };
+}
+
+/** Nothing runs that is not on record; any other error ends the session. */
+function refuseUnrecorded(error: unknown): Refused {
+  if (error instanceof AuditUnavailable) return refuse(unrecordedRefusal(error));
+  throw error;
+}

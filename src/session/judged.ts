@@ -1,0 +1,117 @@
+import type { BoundParameter } from "../approvals/bound-parameters.ts";
+import { encodeFragment, type Fragment, type StatementText } from "../audit/record.ts";
+import type { Decision } from "../policy/decision.ts";
+import { EFFECTS, type Classification, type Effect } from "../sql/classification.ts";
+
+/** A text with the decision about it: made once for a text and a session's situation, enforced at every use. */
+export interface Judged {
+  /** As the frontend sent it; what an approval binds. */
+  readonly text: string;
+  readonly classification: Classification;
+  readonly decision: Decision;
+  /** The gravest of its effects, which metrics count it under. */
+  readonly countedAs: Effect;
+  /** It can change something, so its record is with the operating system before it is forwarded. */
+  readonly canChange: boolean;
+  /** It destroys, so its record is on disk before. */
+  readonly isDestructive: boolean;
+  /** What is forwarded in its place, where comments had to go. */
+  readonly rewritten: Buffer | undefined;
+  readonly mayChangeLexing: boolean;
+  readonly hasParameters: boolean;
+  /** Unbound, as a `Query` runs it. */
+  readonly subject: Subject;
+}
+
+/** What is to be run: a text, and the values bound to it where an approval has to bind them. */
+export interface Subject {
+  readonly judged: Judged;
+  /** Type OIDs that the `Parse` named. */
+  readonly parameterTypes: readonly number[];
+  readonly parameters: "none" | readonly BoundParameter[];
+  /** A portal of it that stopped at its row limit: going on is not another execution. */
+  isSuspended: boolean;
+}
+
+export function judge(text: string, classification: Classification, decision: Decision): Judged {
+  const isParsed = classification.kind === "parsed";
+  const judged: Omit<Judged, "subject"> & { subject?: Subject } = {
+    text,
+    classification,
+    decision,
+    countedAs: gravest(classification.effects),
+    canChange: classification.effects.some((effect) => !HARMLESS.has(effect)),
+    isDestructive: !isParsed || classification.destructive,
+    rewritten:
+      isParsed && classification.text !== text ? Buffer.from(classification.text) : undefined,
+    mayChangeLexing: !isParsed || classification.mayChangeLexing,
+    hasParameters: isParsed && classification.hasParameters,
+  };
+  // The two point at each other, so that a Query needs no allocation of its own.
+  return Object.assign(judged, {
+    subject: {
+      judged: judged as Judged,
+      parameterTypes: [],
+      parameters: "none" as const,
+      isSuspended: false,
+    },
+  });
+}
+
+/** The members of a statement's audit records that its text and decision give. */
+export function statementFragment(
+  { classification, decision, isDestructive }: Judged,
+  text: StatementText,
+  action: Decision["action"],
+): Fragment {
+  return encodeFragment({
+    ...text,
+    effects: classification.effects,
+    destructive: isDestructive,
+    objects:
+      classification.kind === "parsed"
+        ? classification.statements.flatMap(({ objects }) => objects)
+        : [],
+    action,
+    rule: decision.rule,
+  });
+}
+
+/** What it is called to people: of a batch, the statement that decided. */
+export function summaryOf(classification: Classification, statement: number | undefined): string {
+  if (classification.kind === "unparsed") {
+    return "a statement that PostgreSQL's grammar does not read";
+  }
+  const { statements } = classification;
+  const deciding = statements[statement ?? 0];
+  if (deciding === undefined) return "an empty statement";
+  return statements.length === 1
+    ? deciding.summary
+    : `${deciding.summary} (in a batch of ${statements.length} statements)`;
+}
+
+// Neither changes anything outside its own session.
+const HARMLESS: ReadonlySet<Effect> = new Set(["read", "session", "transaction", "copy_out"]);
+
+const BY_GRAVITY: readonly Effect[] = [
+  "unparsed",
+  "program_execution",
+  "file_access",
+  "destructive_ddl",
+  "delete",
+  "admin",
+  "privilege",
+  "replication",
+  "opaque",
+  "ddl",
+  "write",
+  "copy_in",
+  "copy_out",
+  "session",
+  "transaction",
+  "read",
+] as const satisfies readonly Effect[];
+
+function gravest(effects: readonly Effect[]): Effect {
+  return BY_GRAVITY.find((effect) => effects.includes(effect)) ?? EFFECTS[0];
+}

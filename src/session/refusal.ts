@@ -1,0 +1,135 @@
+import { SQLSTATE, type AuditUnavailable, type Sqlstate } from "../base/errors.ts";
+import type { Request } from "../approvals/request.ts";
+import type { Decision } from "../policy/decision.ts";
+import type { Classification, UnparsedClassification } from "../sql/classification.ts";
+import { summaryOf } from "./judged.ts";
+
+/** What a frontend is told instead of an answer: what was refused, by which rule, where, and the way out. */
+export interface Refusal {
+  readonly sqlstate: Sqlstate;
+  readonly message: string;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly position?: number | undefined;
+}
+
+type Blocked = Extract<Decision, { action: "block" }>;
+type NeedsApproval = Extract<Decision, { action: "require_approval" }>;
+
+export function blockedRefusal(decision: Blocked, classification: Classification): Refusal {
+  if (classification.kind === "unparsed") return unparsedRefusal(decision, classification);
+  const { rule, environment, statement, message, hint } = decision;
+  return {
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: ${summaryOf(classification, statement)} is refused in ${environment}`,
+    detail: `Rule "${rule}"${message === undefined ? "" : `: ${message}`}.`,
+    hint: hint === undefined ? undefined : sentence(hint),
+  };
+}
+
+/** Of a statement that runs once somebody has signed; `request` is where they sign. */
+export function unsignedRefusal(
+  decision: NeedsApproval,
+  { classification, request }: { classification: Classification; request: Request },
+): Refusal {
+  const { rule, environment, statement, terms, message, hint } = decision;
+  const signers = terms.approvers.join(" or ");
+  const missing = terms.signatures - request.approvals.length;
+  const needs = terms.signatures === 1 ? "a second person" : `${terms.signatures} other people`;
+  return {
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: ${summaryOf(classification, statement)} needs ${needs} in ${environment}`,
+    detail:
+      `Rule "${rule}"${message === undefined ? "" : `: ${message}`}. ` +
+      `Request ${request.id} waits for ${missing} signature${missing === 1 ? "" : "s"} by ${signers}.`,
+    hint:
+      `${sentence(hint ?? `Ask ${signers} to run: twokey approve ${request.id}`)}\n` +
+      "Once it is signed, run exactly the same statement again.",
+  };
+}
+
+export function tooManyRequestsRefusal(decision: NeedsApproval, open: number): Refusal {
+  return {
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: you have ${open} open requests in ${decision.environment}, and no more can be opened`,
+    detail: `Rule "${decision.rule}" asks for a second person.`,
+    hint: "Have them signed, or cancel some: twokey request list, twokey request cancel",
+  };
+}
+
+/** Nothing runs that is not on record. */
+export function unrecordedRefusal({ message }: AuditUnavailable): Refusal {
+  return {
+    sqlstate: SQLSTATE.ioError,
+    message: `twokey: the statement was not run, since it can't be recorded: ${message}`,
+    hint: "The operator of Twokey has to look at the audit log's disk; statements run again once it can be written.",
+  };
+}
+
+export function undecodableRefusal(): Refusal {
+  return {
+    sqlstate: SQLSTATE.characterNotInRepertoire,
+    message: "twokey: the statement's bytes are not valid in its client_encoding",
+    hint: "Set client_encoding to the encoding that the client really sends.",
+  };
+}
+
+export function unknownName(kind: "statement" | "portal", name: string): Refusal {
+  // Names are kept a character a byte; shown as the UTF-8 that they nearly always are.
+  const shown = Buffer.from(name, "latin1").toString("utf8");
+  return kind === "statement"
+    ? {
+        sqlstate: SQLSTATE.invalidSqlStatementName,
+        message:
+          shown === ""
+            ? "unnamed prepared statement does not exist"
+            : `prepared statement "${shown}" does not exist`,
+      }
+    : { sqlstate: SQLSTATE.invalidCursorName, message: `portal "${shown}" does not exist` };
+}
+
+/** A text that can't be judged ahead of the answer to what stands before it, and no answer will come before `Sync`. */
+export function unsettledReading(): Refusal {
+  return {
+    sqlstate: SQLSTATE.featureNotSupported,
+    message:
+      "twokey: a statement stands behind one that may change how text is read, in the same pipeline",
+    hint: "Send Sync in between, or write it in plain ASCII without backslashes.",
+  };
+}
+
+export function functionCallRefusal(functionOid: number, environment: string): Refusal {
+  return {
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: a FunctionCall message (function ${functionOid}) is refused in ${environment}`,
+    detail: "It runs a function without a text that could be judged.",
+    hint: "Call the function in a SELECT instead.",
+  };
+}
+
+const UNPARSED_SQLSTATE = {
+  syntax: SQLSTATE.syntaxError,
+  too_large: SQLSTATE.programLimitExceeded,
+  too_deep: SQLSTATE.statementTooComplex,
+  timed_out: SQLSTATE.programLimitExceeded,
+  failed: SQLSTATE.insufficientPrivilege,
+} as const satisfies Record<UnparsedClassification["cause"], Sqlstate>;
+
+// A syntax error reads as the server's own would: it is the same grammar's.
+function unparsedRefusal(
+  { hint }: Blocked,
+  { cause, message, position }: UnparsedClassification,
+): Refusal {
+  return cause === "syntax"
+    ? { sqlstate: SQLSTATE.syntaxError, message, position }
+    : {
+        sqlstate: UNPARSED_SQLSTATE[cause],
+        message: `twokey: ${message}`,
+        hint: hint === undefined ? undefined : sentence(hint),
+      };
+}
+
+function sentence(text: string): string {
+  const upper = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?:`]$|approve R-\S+$/.test(upper) ? upper : `${upper}.`;
+}

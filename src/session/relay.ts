@@ -1,0 +1,209 @@
+import type { Socket } from "node:net";
+import { SQLSTATE } from "../base/errors.ts";
+import type { UpstreamConnection, UpstreamListener } from "../upstream/connection.ts";
+import { encodeErrorResponse } from "../wire/encode-backend.ts";
+import { encodeTerminate } from "../wire/encode-frontend.ts";
+import { ProtocolState, type NamesMade } from "../wire/protocol-state.ts";
+import { encodeFatal } from "./fatal.ts";
+import { ForwardPath } from "./forward-path.ts";
+import { FrontendFlow } from "./frontend-flow.ts";
+import type { Gate } from "./gate.ts";
+import type { Subject } from "./judged.ts";
+import { ReturnPath } from "./return-path.ts";
+import type { Execution } from "./session-recorder.ts";
+import type { SessionSql } from "./session-sql.ts";
+import { SwappedRefusals } from "./swapped-refusals.ts";
+
+export interface RelayOptions {
+  readonly frontend: Socket;
+  readonly upstream: UpstreamConnection;
+  readonly gate: Gate;
+  readonly sql: SessionSql;
+  readonly maxMessageBytes: number;
+  readonly maxNamedObjects: number;
+  readonly countBytes: (direction: "to_upstream" | "to_frontend", bytes: number) => void;
+}
+
+/** Why a relay ended; where it was not the frontend that left, the frontend has been told. */
+export type Ending =
+  | { readonly kind: "terminated" }
+  | { readonly kind: "frontend_lost"; readonly error: Error | undefined }
+  | { readonly kind: "upstream_lost"; readonly error: Error | undefined }
+  | { readonly kind: "failed"; readonly error: unknown };
+
+/** A frontend and its upstream, joined until one of them leaves. */
+export class Relay implements UpstreamListener {
+  readonly ending: Promise<Ending>;
+  readonly #options: RelayOptions;
+  readonly #state: ProtocolState<Subject, Execution>;
+  readonly #flow: FrontendFlow;
+  readonly #forward: ForwardPath;
+  readonly #return: ReturnPath;
+  #resolveEnding: (ending: Ending) => void = () => undefined;
+  #isEnded = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    const { frontend, upstream, gate, sql, countBytes } = options;
+    this.ending = new Promise((resolve) => (this.#resolveEnding = resolve));
+    const refusals = new SwappedRefusals();
+    const state = new ProtocolState<Subject, Execution>((execution, outcome) => {
+      sql.finished(execution.subject.judged.classification, outcome);
+      gate.finished(execution, outcome);
+    }, namesMadeBy);
+    this.#state = state;
+    this.#flow = new FrontendFlow({
+      frontend,
+      upstream,
+      maxMessageBytes: options.maxMessageBytes,
+      countBytes: (bytes) => {
+        countBytes("to_upstream", bytes);
+      },
+      take: (framer) => {
+        this.#forward.take(framer);
+      },
+      fail: (error) => {
+        this.#end({ kind: "failed", error });
+      },
+    });
+    this.#forward = new ForwardPath(this.#flow, {
+      gate,
+      sql,
+      state,
+      refusals,
+      maxNamedObjects: options.maxNamedObjects,
+      onTerminate: () => {
+        this.#end({ kind: "terminated" });
+      },
+    });
+    this.#return = new ReturnPath({
+      frontend,
+      upstream,
+      state,
+      sql,
+      refusals,
+      countBytes: (bytes) => {
+        countBytes("to_frontend", bytes);
+      },
+    });
+  }
+
+  start(): void {
+    const { frontend, upstream } = this.#options;
+    frontend.on("data", (chunk: Buffer) => {
+      this.#flow.receive(chunk);
+    });
+    frontend.on("drain", () => {
+      upstream.resume();
+    });
+    frontend.on("end", () => {
+      this.#end({ kind: "frontend_lost", error: undefined });
+    });
+    frontend.on("close", () => {
+      this.#end({ kind: "frontend_lost", error: undefined });
+    });
+    frontend.on("error", (error) => {
+      this.#end({ kind: "frontend_lost", error });
+    });
+    upstream.listen(this);
+    frontend.resume();
+  }
+
+  /** No statement is running or waiting, and no transaction is open. */
+  get isIdle(): boolean {
+    const { isSettled, transactionStatus } = this.#state;
+    return isSettled && transactionStatus === "I" && !this.#flow.isStopped;
+  }
+
+  get activity(): "idle" | "active" | "in_transaction" | "failed_transaction" {
+    if (!this.#state.isSettled) return "active";
+    switch (this.#state.transactionStatus) {
+      case "I":
+        return "idle";
+      case "T":
+        return "in_transaction";
+      case "E":
+        return "failed_transaction";
+    }
+  }
+
+  /** The statement that the upstream is running. */
+  get statement(): { readonly sql: string; readonly startedAt: Date } | undefined {
+    const execution = this.#state.currentExecution;
+    if (execution === undefined) return undefined;
+    return {
+      sql: execution.subject.judged.text,
+      startedAt: new Date(performance.timeOrigin + execution.startedAtMs),
+    };
+  }
+
+  /** Ends the session from our side; the frontend is told why, unless it is in the middle of a message. */
+  terminate(error: unknown): void {
+    this.#end({ kind: "failed", error });
+  }
+
+  onChunk(view: Buffer): void {
+    if (this.#isEnded) return;
+    try {
+      this.#return.receive(view);
+      this.#forward.answersCame();
+    } catch (error) {
+      this.#end({ kind: "failed", error });
+    }
+  }
+
+  onDrain(): void {
+    this.#flow.drained();
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#end({ kind: "upstream_lost", error });
+  }
+
+  #end(ending: Ending): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#flow.end();
+    this.#state.connectionLost(SQLSTATE.connectionFailure);
+    const { frontend, upstream } = this.#options;
+    if (ending.kind === "terminated") upstream.end(TERMINATE);
+    else upstream.destroy();
+    const last = lastMessage(ending);
+    if (last !== undefined && this.#return.isBetweenMessages) frontend.write(last);
+    frontend.destroySoon();
+    this.#resolveEnding(ending);
+  }
+}
+
+const TERMINATE = encodeTerminate();
+
+const UPSTREAM_LOST = encodeErrorResponse({
+  severity: "FATAL",
+  sqlstate: SQLSTATE.connectionFailure,
+  message: "twokey: the upstream closed the connection",
+  hint: "Whatever transaction was open has been rolled back. Connect again.",
+});
+
+function lastMessage(ending: Ending): Buffer | undefined {
+  switch (ending.kind) {
+    case "terminated":
+    case "frontend_lost":
+      return undefined;
+    case "upstream_lost":
+      return UPSTREAM_LOST;
+    case "failed":
+      return encodeFatal(ending.error);
+  }
+}
+
+/** Statements that a SQL PREPARE makes: `Bind` can use them, too. */
+function namesMadeBy({ subject }: Execution): NamesMade<Subject> | undefined {
+  const { classification } = subject.judged;
+  if (classification.kind === "unparsed") return undefined;
+  const statements = classification.statements
+    .flatMap(({ changes }) => changes)
+    .filter((change) => change.kind === "prepared")
+    // On the wire names are kept a character a byte.
+    .map(({ name }) => [Buffer.from(name).toString("latin1"), subject] as const);
+  return statements.length === 0 ? undefined : { statements, portals: [] };
+}

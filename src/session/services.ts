@@ -1,0 +1,54 @@
+import type { Authentication, FrontendChannel } from "../auth/authentication.ts";
+import type { Place } from "../policy/place.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { AuditFile } from "../store/audit-file.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { UpstreamLink } from "../upstream/connect.ts";
+import type { ApprovalDesk } from "./approval-desk.ts";
+import type { CancelKeys } from "./cancel-keys.ts";
+import type { Classifier } from "./classifier.ts";
+import type { FrontendTls } from "./frontend-tls.ts";
+import type { OpenSessions } from "./open-sessions.ts";
+
+/** Where a database is, and what it counts as. */
+export interface Route {
+  readonly upstream: string;
+  readonly place: Place;
+  /** The other databases on the same server. */
+  readonly neighbours: readonly Place[];
+  /** Its dialect's: each reads text in its own way. */
+  readonly classifier: Classifier;
+  /** @throws UpstreamRefused, UpstreamUnavailable */
+  readonly connect: (
+    parameters: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ) => Promise<UpstreamLink>;
+  /** Asks the server to cancel what the link is running. Never throws: a cancel may come too late at any time. */
+  readonly cancel: (link: UpstreamLink) => void;
+}
+
+export interface SessionLimits {
+  readonly startupTimeoutMs: number;
+  readonly maxMessageBytes: number;
+  readonly maxNamedObjects: number;
+  readonly maxSessionsPerPerson: number;
+}
+
+/** All that sessions share. What a reload can change is a function, asked when it is needed. */
+export interface SessionServices {
+  readonly tls: FrontendTls | undefined;
+  readonly isTlsRequired: boolean;
+  readonly limits: () => SessionLimits;
+  readonly authentication: (user: string, channel: FrontendChannel) => Authentication;
+  /** @returns `undefined` for a database that is not configured */
+  readonly route: (database: string) => Route | undefined;
+  readonly policy: () => Policy;
+  readonly desk: ApprovalDesk;
+  readonly audit: AuditFile;
+  readonly cancelKeys: CancelKeys;
+  readonly sessions: OpenSessions;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly now: () => Date;
+}

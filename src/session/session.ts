@@ -1,0 +1,303 @@
+import { randomBytes } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import type { FrontendChannel } from "../auth/authentication.ts";
+import { ConnectionRefused, LimitReached, SQLSTATE } from "../base/errors.ts";
+import { parseIpAddress } from "../policy/network.ts";
+import type { UpstreamLink } from "../upstream/connect.ts";
+import {
+  encodeAuthenticationOk,
+  encodeBackendKeyData,
+  encodeNegotiateProtocolVersion,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+} from "../wire/encode-backend.ts";
+import { NEWEST_MINOR_VERSION } from "../wire/startup-packet.ts";
+import { authenticate, type Authenticated } from "./authenticate.ts";
+import type { CancelKey } from "./cancel-keys.ts";
+import { Gate } from "./gate.ts";
+import type { Opening } from "./open-frontend.ts";
+import { Relay, type Ending } from "./relay.ts";
+import type { Route, SessionServices } from "./services.ts";
+import { SessionRecorder } from "./session-recorder.ts";
+import { SessionSql } from "./session-sql.ts";
+import type { Situation } from "./situation.ts";
+import { asSetStatement, startupSettings } from "./startup-settings.ts";
+
+type Opened = Extract<Opening, { kind: "session" }>;
+
+/**
+ * One session from its StartupMessage to its end: who is it, where to, what may its settings be, then the relay.
+ *
+ * @throws TwokeyError for whatever keeps it from starting; how a started one ends is its own affair
+ */
+export async function runSession(
+  opened: Opened,
+  services: SessionServices,
+  deadline: AbortSignal,
+): Promise<void> {
+  const { socket, tls, startup } = opened;
+  const user = startup.parameters.get("user") ?? "";
+  negotiateProtocol(opened);
+  const authentication = services.authentication(user, channelOf(tls));
+  const who = await authenticate(socket, authentication, { user, signal: deadline });
+
+  refuseReplication(opened);
+  checkSessionsLeft(who, services);
+  const route = findRoute(opened, services);
+  const situation = situationOf(opened, who, route);
+  const recorder = recorderOf(situation, services);
+  const sql = new SessionSql();
+  const { policy, desk, metrics, now } = services;
+  const { classifier } = route;
+  const gate = new Gate({ situation, policy, classifier, sql, desk, recorder, metrics, now });
+
+  const settings = await judgedSettings(opened, gate);
+  const link = await route.connect(settings, deadline);
+  try {
+    checkReading(link, sql);
+    recorder.started({ authentication: who.method, tls: tls?.getProtocol() ?? undefined });
+  } catch (error) {
+    link.connection.destroy();
+    throw error;
+  }
+  await relay({ opened, link, gate, sql, recorder, situation, route, services });
+}
+
+interface Started {
+  readonly opened: Opened;
+  readonly link: UpstreamLink;
+  readonly gate: Gate;
+  readonly sql: SessionSql;
+  readonly recorder: SessionRecorder;
+  readonly situation: Situation;
+  readonly route: Route;
+  readonly services: SessionServices;
+}
+
+async function relay(started: Started): Promise<void> {
+  const { opened, link, gate, sql, recorder, situation, services } = started;
+  const { socket: frontend } = opened;
+  const { metrics, sessions, cancelKeys } = services;
+  const { maxMessageBytes, maxNamedObjects } = services.limits();
+  const joined = new Relay({
+    frontend,
+    upstream: link.connection,
+    gate,
+    sql,
+    maxMessageBytes,
+    maxNamedObjects,
+    countBytes: (direction, bytes) => {
+      metrics.bytes(direction, bytes);
+    },
+  });
+  const session = { situation, startedAt: services.now(), relay: joined };
+  const cancelKey = greet(started);
+  sessions.add(session);
+  metrics.sessionOpened(situation.place.environment);
+  joined.start();
+  const ending = await joined.ending;
+  metrics.sessionClosed(situation.place.environment);
+  sessions.remove(session);
+  if (cancelKey !== undefined) cancelKeys.revoke(cancelKey);
+  const durationMs = services.now().getTime() - session.startedAt.getTime();
+  recorder.ended(reasonOf(ending), durationMs);
+  report(ending, started);
+}
+
+/** Everything between a successful authentication and the first statement (PostgreSQL docs, "Start-Up"). */
+function greet({ opened, link, route, services }: Started): CancelKey | undefined {
+  const { socket, startup } = opened;
+  const key =
+    link.key === undefined
+      ? undefined
+      : services.cancelKeys.issue(link.key.processId, startup.minorVersion, () => {
+          route.cancel(link);
+        });
+  socket.write(
+    Buffer.concat([
+      encodeAuthenticationOk(),
+      ...[...link.parameters].map(([name, value]) => encodeParameterStatus(name, value)),
+      ...(key === undefined ? [] : [encodeBackendKeyData(key.processId, key.secret)]),
+      ...link.notices,
+      encodeReadyForQuery(link.transactionStatus),
+    ]),
+  );
+  return key;
+}
+
+function negotiateProtocol({ socket, startup }: Opened): void {
+  const { minorVersion, protocolOptions } = startup;
+  if (minorVersion <= NEWEST_MINOR_VERSION && protocolOptions.length === 0) return;
+  const agreed = Math.min(minorVersion, NEWEST_MINOR_VERSION);
+  socket.write(encodeNegotiateProtocolVersion(agreed, protocolOptions));
+}
+
+function channelOf(tls: TLSSocket | undefined): FrontendChannel {
+  if (tls === undefined) return { kind: "plain" };
+  const own = tls.getCertificate();
+  // Without its bytes there is nothing that a channel could be bound to.
+  if (own === null || !("raw" in own)) return { kind: "plain" };
+  return {
+    kind: "tls",
+    ownCertificate: own.raw,
+    verifiedPeer: tls.authorized ? tls.getPeerX509Certificate() : undefined,
+  };
+}
+
+// What the server takes as false; everything else asks for replication, or is no boolean and refused as well.
+const NO_REPLICATION = new Set(["false", "off", "no", "0", "f", "n", "of"]);
+
+function refuseReplication({ startup }: Opened): void {
+  const replication = startup.parameters.get("replication");
+  if (replication === undefined || NO_REPLICATION.has(replication.toLowerCase())) return;
+  throw new ConnectionRefused(
+    SQLSTATE.insufficientPrivilege,
+    "twokey: replication connections are refused",
+    {
+      hint: "A replication connection copies or changes a whole cluster; point it at the server itself.",
+    },
+  );
+}
+
+function checkSessionsLeft(
+  { principal }: Authenticated,
+  { sessions, limits }: SessionServices,
+): void {
+  const { maxSessionsPerPerson } = limits();
+  if (sessions.countOf(principal.name) < maxSessionsPerPerson) return;
+  throw new LimitReached(
+    SQLSTATE.tooManyConnections,
+    `too many connections for user "${principal.name}"`,
+    { hint: `Close some of the ${maxSessionsPerPerson}, or raise limits.connections.per_person.` },
+  );
+}
+
+function findRoute({ startup }: Opened, { route }: SessionServices): Route {
+  const user = startup.parameters.get("user") ?? "";
+  // An absent or empty name means the user's.
+  const database = startup.parameters.get("database") || user; // eslint-disable-line @typescript-eslint/prefer-nullish-coalescing -- empty counts as absent
+  const found = route(database);
+  if (found !== undefined) return found;
+  throw new ConnectionRefused(
+    SQLSTATE.invalidCatalogName,
+    `database "${database}" does not exist`,
+    {
+      hint: "Twokey's configuration does not name it under databases.",
+    },
+  );
+}
+
+function situationOf(
+  { socket, tls, startup }: Opened,
+  { principal, method }: Authenticated,
+  { place, neighbours, upstream }: Route,
+): Situation {
+  const { remoteAddress } = socket;
+  return {
+    session: randomBytes(8).toString("hex"),
+    principal,
+    client: {
+      address: remoteAddress === undefined ? undefined : parseIpAddress(remoteAddress),
+      applicationName: startup.parameters.get("application_name") ?? "",
+      hasTls: tls !== undefined,
+      method,
+    },
+    address: remoteAddress ?? "local",
+    place,
+    neighbours,
+    upstream,
+  };
+}
+
+function recorderOf(
+  { session, principal, address, client, place }: Situation,
+  { audit }: SessionServices,
+): SessionRecorder {
+  return new SessionRecorder(audit, {
+    session,
+    person: principal.name,
+    roles: principal.roles,
+    client: { address, application_name: client.applicationName },
+    environment: place.environment,
+    database: place.database,
+  });
+}
+
+/**
+ * The start-up parameters for the upstream: each has passed the rules that SET passes.
+ *
+ * @throws ConnectionRefused for one that has not
+ */
+async function judgedSettings(
+  { startup }: Opened,
+  gate: Gate,
+): Promise<ReadonlyMap<string, string>> {
+  const settings = new Map<string, string>();
+  for (const setting of startupSettings(startup.parameters)) {
+    const judged = await gate.read(Buffer.from(asSetStatement(setting)));
+    if (
+      "sqlstate" in judged ||
+      judged.decision.action !== "allow" ||
+      judged.countedAs !== "session"
+    ) {
+      throw new ConnectionRefused(
+        SQLSTATE.insufficientPrivilege,
+        `twokey: the setting "${setting.name}" is refused in a startup packet`,
+        { hint: "Connect without it; what policy allows can be SET afterwards." },
+      );
+    }
+    settings.set(setting.name, setting.value);
+  }
+  return settings;
+}
+
+/** @throws ConnectionRefused when the server reads text in a way that we can't follow */
+function checkReading({ parameters }: UpstreamLink, sql: SessionSql): void {
+  const clientEncoding = parameters.get("client_encoding") ?? "";
+  if (!sql.useEncoding(clientEncoding)) {
+    throw new ConnectionRefused(
+      SQLSTATE.featureNotSupported,
+      `twokey: statements in the client encoding ${clientEncoding} can't be read safely`,
+      { hint: "Set client_encoding to UTF8." },
+    );
+  }
+  if (parameters.get("standard_conforming_strings") !== "on") {
+    throw new ConnectionRefused(
+      SQLSTATE.featureNotSupported,
+      "twokey: the server has standard_conforming_strings off, so statements can't be read as it reads them",
+      {
+        hint: "Turn it on for the role and the database: ALTER ROLE … RESET standard_conforming_strings.",
+      },
+    );
+  }
+}
+
+function reasonOf(ending: Ending): string {
+  switch (ending.kind) {
+    case "terminated":
+      return "terminated by the frontend";
+    case "frontend_lost":
+      return "the frontend left";
+    case "upstream_lost":
+      return "the upstream closed the connection";
+    case "failed":
+      return ending.error instanceof Error ? ending.error.message : "failed";
+  }
+}
+
+function report(ending: Ending, { situation, services }: Started): void {
+  const { session } = situation;
+  switch (ending.kind) {
+    case "terminated":
+    case "frontend_lost":
+      services.log.debug(
+        { session, err: ending.kind === "frontend_lost" ? ending.error : undefined },
+        reasonOf(ending),
+      );
+      return;
+    case "upstream_lost":
+    case "failed":
+      services.log.warn({ session, err: ending.error }, "session ended early");
+      return;
+  }
+}

@@ -1,0 +1,39 @@
+import { encodeErrorResponse } from "../wire/encode-backend.ts";
+import { encodeRefusedParse, encodeRefusedQuery, RefusalTokens } from "../wire/encode-refusal.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** Refusals on their way: sent as messages that must fail, awaited as the errors that come back. */
+export class SwappedRefusals {
+  readonly #tokens = new RefusalTokens();
+  readonly #refusals = new Map<string, Refusal>();
+
+  /** The message that takes the place of a refused `Query` or `FunctionCall`. */
+  asQuery(refusal: Refusal): Buffer {
+    return encodeRefusedQuery(this.#remember(refusal));
+  }
+
+  /**
+   * The message that takes the place of a refused one of the extended protocol.
+   *
+   * @param statement - the name, if it was a `Parse`
+   */
+  asParse(refusal: Refusal, statement: string | undefined): Buffer {
+    return encodeRefusedParse(this.#remember(refusal), statement);
+  }
+
+  /** @returns the refusal that an ErrorResponse's body stands for, once, and what to send instead */
+  answered(body: Buffer): { readonly refusal: Refusal; readonly message: Buffer } | undefined {
+    if (this.#refusals.size === 0) return undefined;
+    const token = this.#tokens.find(body);
+    const refusal = token === undefined ? undefined : this.#refusals.get(token);
+    if (token === undefined || refusal === undefined) return undefined;
+    this.#refusals.delete(token);
+    return { refusal, message: encodeErrorResponse({ severity: "ERROR", ...refusal }) };
+  }
+
+  #remember(refusal: Refusal): string {
+    const token = this.#tokens.next();
+    this.#refusals.set(token, refusal);
+    return token;
+  }
+}
