@@ -25,7 +25,7 @@
  *   "session":"s-1","person":"bob","environment":"production","database":"shop","reason":"closed by the frontend",
  *   "duration_ms":12.5,"hash":"f75b01b74abb8d04e3f6e96274a8dbfa1633ac97bd6a1bf9447db23964fe3571"}
  *
- * A line has at most 1 MiB. A statement's text stands in `sql`, whole. One above the writer's limit is not: the record then has
+ * A line has at most 4 MiB. A statement's text stands in `sql`, whole. One above the writer's limit is not: the record then has
  * `"sql_spilled":true` and `sql_bytes`, and the text is in a file beside the log named by `sql_sha256`.
  */
 import type { Brand } from "../base/brand.ts";
@@ -35,8 +35,8 @@ import type { Sqlstate } from "../base/errors.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Effect, SqlObject } from "../sql/classification.ts";
 
-/** A record with its line feed is not longer. */
-export const MAX_RECORD_BYTES = 1 << 20;
+/** A record with its line feed is not longer. An approval of 1 MiB, every character of it escaped, fits. */
+export const MAX_RECORD_BYTES = 4 << 20;
 
 /** Place of a record in its chain, from 1. */
 export type Seq = Brand<number, "Seq">;

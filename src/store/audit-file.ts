@@ -190,7 +190,7 @@ export class AuditFile {
    * Puts a record into the chain. It is in memory only: see {@link written} and {@link synced}.
    *
    * @throws AuditUnavailable while the log can't be written
-   * @throws LimitReached (54000) for a record above 1 MiB
+   * @throws LimitReached (54000) for a record above 4 MiB
    */
   append(record: AuditRecord): Seq {
     const { event, ...fields } = record;

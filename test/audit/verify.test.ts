@@ -156,7 +156,7 @@ describe("names the first bad record", () => {
     ],
     [
       "a line made longer than a record",
-      [...before(5), Buffer.concat([Buffer.alloc(3 << 20, 0x20), at(5)]), ...after(5)],
+      [...before(5), Buffer.concat([Buffer.alloc(5 << 20, 0x20), at(5)]), ...after(5)],
       "edited 5",
     ],
     ["a line split in two", [...before(5), edit(at(5), ",", ",\n"), ...after(5)], "edited 5"],

@@ -29,11 +29,23 @@ async function write(writer: number): Promise<void> {
         duration_ms: i,
       });
       await (i % 5 === 0 ? audit.synced(seq) : audit.written(seq));
-      fs.writeSync(1, `${seq} ${reason}\n`);
+      say(`${seq} ${reason}\n`);
     } catch (error) {
       // Refused: it had no effect. The one who waits for room asks again in the next turn.
-      fs.writeSync(1, `refused ${(error as AuditUnavailable).sqlstate}\n`);
+      say(`refused ${(error as AuditUnavailable).sqlstate}\n`);
       await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+/** Whole and at once, though the pipe may be full. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      fs.writeSync(1, line);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
     }
   }
 }
