@@ -10,7 +10,7 @@ const DRAIN_MS = 30_000;
 /** Runs the proxy until SIGTERM or SIGINT; a second signal does not wait for sessions any more. */
 export function startCommand(): Command {
   return new Command("start")
-    .requiredOption("--config FILE", "the configuration")
+    .requiredOption("--config <file>", "the configuration")
     .action(async ({ config: file }: { config: string }) => {
       const config = loadConfig(file);
       const log = openLog({ level: config.log.level });
