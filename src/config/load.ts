@@ -4,7 +4,13 @@ import { isNode, isScalar, LineCounter, parseDocument, visit, type Document } fr
 import { checkWhole } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { describeIssue, toMistakes } from "./issues.ts";
-import { ConfigError, describeMistakes, type Mistake, type Source } from "./mistakes.ts";
+import {
+  ConfigError,
+  ConfigUnreadable,
+  describeMistakes,
+  type Mistake,
+  type Source,
+} from "./mistakes.ts";
 import { checkReferences } from "./references.ts";
 import { configSchema } from "./schema.ts";
 import { messageOf } from "./schema-parts.ts";
@@ -60,7 +66,7 @@ function readText(path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
   } catch (cause) {
-    throw new ConfigError([`${path}:1:1 can't be read: ${messageOf(cause)}`], { cause });
+    throw new ConfigUnreadable([`${path}:1:1 can't be read: ${messageOf(cause)}`], { cause });
   }
 }
 

@@ -16,10 +16,13 @@ export class ConfigError extends Error {
 
   constructor(mistakes: readonly string[], options?: ErrorOptions) {
     super(mistakes.join("\n"), options);
-    this.name = "ConfigError";
+    this.name = new.target.name;
     this.mistakes = mistakes;
   }
 }
+
+/** The file could not be read at all. */
+export class ConfigUnreadable extends ConfigError {}
 
 /** The file that mistakes are in. */
 export interface Source {
