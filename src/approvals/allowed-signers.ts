@@ -2,15 +2,20 @@ import { assertNever } from "../base/assert-never.ts";
 import { formatInstant, type Instant } from "./instant.ts";
 import { Malformed } from "./malformed.ts";
 import { matchesPatternList } from "./pattern.ts";
-import { isSameKey, parsePublicKeyFields, type SshPublicKey } from "./ssh-key.ts";
+import {
+  isSameKey,
+  parsePublicKeyFields,
+  type SshCertificate,
+  type SshPublicKey,
+} from "./ssh-key.ts";
 
 /**
  * OpenSSH's registry of who signs with which key (ssh-keygen(1), "ALLOWED SIGNERS"). A line:
  *
  *     principals [options] keytype base64-key [comment]
  *
- * where options are `namespaces="…"`, `valid-after="…"` and `valid-before="…"`. Lines with `cert-authority` are
- * refused: certificates are not accepted yet, and a line that silently never matched would be worse.
+ * where options are `namespaces="…"`, `valid-after="…"`, `valid-before="…"` and `cert-authority`: the key is then no
+ * signer's, but certifies those whose certificates name the principal too.
  */
 export interface AllowedSigners {
   readonly signers: readonly AllowedSigner[];
@@ -20,6 +25,7 @@ export interface AllowedSigner {
   readonly line: number;
   /** Patterns, comma-separated. */
   readonly principals: string;
+  readonly isAuthority: boolean;
   readonly namespaces: string | undefined;
   readonly validAfter: Instant | undefined;
   readonly validBefore: Instant | undefined;
@@ -59,44 +65,58 @@ export function parseAllowedSigners(text: string): AllowedSigners {
  */
 export function matchSigner(
   { signers }: AllowedSigners,
-  {
-    key,
-    principal,
-    namespace,
-    at,
-  }: {
-    readonly key: SshPublicKey;
-    readonly principal: string;
-    readonly namespace: string;
-    readonly at: Instant;
-  },
+  { key, principal, namespace, at }: Asking,
 ): SignerMatch {
   let nearest: SignerMatch = { kind: "unknown_key" };
   for (const signer of signers) {
-    if (!isSameKey(signer.key, key)) continue;
-    const match = matchLine(signer, { principal, namespace, at });
+    if (!isOfLine(signer, key)) continue;
+    const match = matchLine(signer, { key, principal, namespace, at });
     if (match.kind === "allowed") return match;
     if (nearness(match) > nearness(nearest)) nearest = match;
   }
   return nearest;
 }
 
-/** Does any line, valid or not by now, give `key` to `principal`? The question that must never err towards no. */
+/**
+ * Does any line or certificate, valid or not by now, give `key` to `principal`? The question that must never err
+ * towards no.
+ */
 export function isKeyOf(
   { signers }: AllowedSigners,
   { key, principal }: { readonly key: SshPublicKey; readonly principal: string },
 ): boolean {
-  return signers.some(
-    (signer) => isSameKey(signer.key, key) && matchesPatternList(principal, signer.principals),
+  return (
+    key.certificate?.principals.includes(principal) === true ||
+    signers.some(
+      (signer) =>
+        !signer.isAuthority &&
+        isSameKey(signer.key, key) &&
+        matchesPatternList(principal, signer.principals),
+    )
   );
 }
 
-function matchLine(
-  signer: AllowedSigner,
-  { principal, namespace, at }: { principal: string; namespace: string; at: Instant },
-): SignerMatch {
+function isOfLine({ isAuthority, key: known }: AllowedSigner, key: SshPublicKey): boolean {
+  const { certificate } = key;
+  if (certificate === undefined) return !isAuthority && isSameKey(known, key);
+  return isAuthority && isSameKey(known, certificate.authority);
+}
+
+interface Asking {
+  readonly key: SshPublicKey;
+  readonly principal: string;
+  readonly namespace: string;
+  readonly at: Instant;
+}
+
+function matchLine(signer: AllowedSigner, { key, principal, namespace, at }: Asking): SignerMatch {
   const { line, principals, namespaces, validAfter, validBefore } = signer;
+  const { certificate } = key;
   if (!matchesPatternList(principal, principals)) return { kind: "other_principal" };
+  if (certificate !== undefined) {
+    const because = whyNotCertified(certificate, { principal, at });
+    if (because !== undefined) return because;
+  }
   if (namespaces !== undefined && !matchesPatternList(namespace, namespaces)) {
     return { kind: "other_namespace" };
   }
@@ -105,6 +125,19 @@ function matchLine(
     return { kind: "no_longer_valid", validBefore };
   }
   return { kind: "allowed", line };
+}
+
+/** A certificate names its principals literally, and ends just before its `validBefore`. */
+function whyNotCertified(
+  { principals, validAfter, validBefore }: SshCertificate,
+  { principal, at }: Pick<Asking, "principal" | "at">,
+): SignerMatch | undefined {
+  if (!principals.includes(principal)) return { kind: "other_principal" };
+  if (validAfter !== undefined && at < validAfter) return { kind: "not_yet_valid", validAfter };
+  if (validBefore !== undefined && at >= validBefore) {
+    return { kind: "no_longer_valid", validBefore };
+  }
+  return undefined;
 }
 
 function nearness(match: SignerMatch): number {
@@ -154,7 +187,7 @@ function splitOptions(text: string): { readonly options: string; readonly key: s
   return { options, key: rest.replace(/^[ \t]+/, "") };
 }
 
-type Options = Pick<AllowedSigner, "namespaces" | "validAfter" | "validBefore">;
+type Options = Pick<AllowedSigner, "isAuthority" | "namespaces" | "validAfter" | "validBefore">;
 
 function parseOptions(text: string): Options {
   const values = new Map<string, string>();
@@ -172,13 +205,15 @@ function parseOptions(text: string): Options {
   if (validAfter !== undefined && validBefore !== undefined && validBefore <= validAfter) {
     throw new Malformed("valid-before is not after valid-after");
   }
-  return { namespaces: values.get("namespaces"), validAfter, validBefore };
+  const isAuthority = values.has("cert-authority");
+  return { isAuthority, namespaces: values.get("namespaces"), validAfter, validBefore };
 }
 
 function checkOption(name: string, value: string | undefined): string {
   switch (name) {
     case "cert-authority":
-      throw new Malformed("certificates are not accepted; name each person's own key");
+      if (value !== undefined) throw new Malformed("option cert-authority takes no value");
+      return "";
     case "namespaces":
     case "valid-after":
     case "valid-before":

@@ -36,8 +36,13 @@ export function parseRevokedKeys(text: string): RevokedKeys {
   return revoked;
 }
 
+/** A key is revoked by itself, or with the authority that certifies it. */
 export function isRevoked(revoked: RevokedKeys, key: SshPublicKey): boolean {
-  return revoked.has(fingerprint(key));
+  const { certificate } = key;
+  return (
+    revoked.has(fingerprint(key)) ||
+    (certificate !== undefined && revoked.has(fingerprint(certificate.authority)))
+  );
 }
 
 function parseEntry(entry: string): string {

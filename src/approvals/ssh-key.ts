@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import type { Instant } from "./instant.ts";
 import { Malformed } from "./malformed.ts";
 import { SshReader, parseBase64 } from "./ssh-wire.ts";
 
@@ -21,9 +22,18 @@ export interface SshPublicKey {
   /** As in RFC 4253 §6.6 and PROTOCOL.u2f of OpenSSH: `ssh-ed25519`. */
   readonly type: string;
   readonly algorithm: KeyAlgorithm;
-  /** The whole key in wire form: what fingerprints and comparisons are made of. */
+  /** The whole key in wire form, without its certificate: what fingerprints and comparisons are made of. */
   readonly blob: Buffer;
   readonly key: KeyObject;
+  /** What an authority has said of the key; where there is one, only the authority's word counts. */
+  readonly certificate: SshCertificate | undefined;
+}
+
+export interface SshCertificate {
+  readonly authority: SshPublicKey;
+  readonly principals: readonly string[];
+  readonly validAfter: Instant | undefined;
+  readonly validBefore: Instant | undefined;
 }
 
 const P256: Curve = { name: "nistp256", jwk: "P-256", coordinateBytes: 32, hash: "sha256" };
@@ -39,7 +49,7 @@ export function parsePublicKeyBlob(blob: Buffer): SshPublicKey {
   const type = reader.text();
   const { algorithm, key } = readKeyOfType(type, reader);
   reader.end();
-  return { type, algorithm, key, blob: Buffer.from(blob) };
+  return { type, algorithm, key, blob: Buffer.from(blob), certificate: undefined };
 }
 
 /** @throws Malformed unless the two fields are a key as OpenSSH writes it in a `.pub` file: `ssh-ed25519 AAAA…` */
@@ -72,7 +82,11 @@ export function isSameKey(a: SshPublicKey, b: SshPublicKey): boolean {
   return a.blob.equals(b.blob);
 }
 
-function readKeyOfType(type: string, reader: SshReader): Pick<SshPublicKey, "algorithm" | "key"> {
+/** Reads what follows the type's name in a key, and precedes the rest in a certificate. */
+export function readKeyOfType(
+  type: string,
+  reader: SshReader,
+): Pick<SshPublicKey, "algorithm" | "key"> {
   switch (type) {
     case "ssh-ed25519":
       return { key: readEd25519(reader), algorithm: { kind: "ed25519" } };

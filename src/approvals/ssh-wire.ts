@@ -61,6 +61,11 @@ export class SshReader {
     return bytes.subarray(1);
   }
 
+  /** How many bytes have been read. */
+  offset(): number {
+    return this.#offset;
+  }
+
   isAtEnd(): boolean {
     return this.#offset === this.#bytes.length;
   }

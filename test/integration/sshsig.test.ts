@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { verifyApproval, type Registry } from "../../src/approvals/admit.ts";
+import { admit, verifyApproval, type Registry } from "../../src/approvals/admit.ts";
 import { parseAllowedSigners } from "../../src/approvals/allowed-signers.ts";
 import { encodeApprovalDocument } from "../../src/approvals/document.ts";
 import { draftApproval } from "../../src/approvals/draft.ts";
@@ -87,6 +87,7 @@ let generated = 0;
 
 function generate(type: string, bits?: string): { file: string; publicKey: string } {
   const file = join(folder, `key-${++generated}`);
+  // A file of its own each: ssh-keygen asks before it overwrites.
   keygen(["-q", "-t", type, ...(bits === undefined ? [] : ["-b", bits]), "-N", "", "-f", file]);
   return { file, publicKey: readFileSync(`${file}.pub`, "utf8").trim() };
 }
@@ -188,6 +189,104 @@ describe.skipIf(!isInstalled)("FIDO2 signatures, from a device played by the tes
     // ssh-keygen leaves it to its caller to ask for the touch; we ask.
     const untouched = { signature: deviceSignature(key, { type, privateKey, flags: 0 }), signers };
     expect(ours(untouched)).toBe(false);
+  });
+});
+
+describe.skipIf(!isInstalled)("certificates", () => {
+  const authority = isInstalled ? generate("ed25519") : { file: "", publicKey: "" };
+  const stranger = isInstalled ? generate("ed25519") : authority;
+  const signers = `* cert-authority ${authority.publicKey}`;
+
+  /** Has `issuer` certify the key, and signs with the certificate. */
+  function certified(
+    key: { file: string },
+    options: readonly string[],
+    issuer: { file: string } = authority,
+  ): string {
+    keygen(["-q", "-s", issuer.file, "-I", "id", ...options, `${key.file}.pub`]);
+    const certificate = `${key.file}-cert.pub`;
+    return keygen(["-q", "-Y", "sign", "-f", certificate, "-n", APPROVAL_NAMESPACE], TEXT);
+  }
+
+  it.each([
+    ["ed25519", undefined],
+    ["ecdsa", "256"],
+    ["ecdsa", "521"],
+    ["rsa", "2048"],
+  ])("of %s %s keys, and by such authorities, are accepted by both", (type, bits) => {
+    const key = generate(type, bits);
+    const good: Case = { signature: certified(key, ["-n", "bob"]), signers };
+    expect([ours(good), theirs(good)]).toEqual([true, true]);
+
+    const other = generate(type, bits);
+    const signature = certified(stranger, ["-n", "carol,bob"], other);
+    const by: Case = { signature, signers: `bob cert-authority ${other.publicKey}` };
+    expect([ours(by), theirs(by)]).toEqual([true, true]);
+    expect([ours({ ...by, signers }), theirs({ ...by, signers })]).toEqual([false, false]);
+  });
+
+  it.each<[string, readonly string[], boolean]>([
+    ["for another principal", ["-n", "carol"], false],
+    ["for a pattern", ["-n", "*"], false],
+    ["for nobody in particular", [], false],
+    ["for a host", ["-h", "-n", "bob"], false],
+    ["that ends now", ["-n", "bob", "-V", "20261101000000Z:20261123170000Z"], false],
+    ["that ends in a second", ["-n", "bob", "-V", "20261101000000Z:20261123170001Z"], true],
+    ["that begins now", ["-n", "bob", "-V", "20261123170000Z:20261201000000Z"], true],
+    ["that begins in a second", ["-n", "bob", "-V", "20261123170001Z:20261201000000Z"], false],
+  ])("%s: ssh-keygen agrees", (_, options, isAccepted) => {
+    const each: Case = { signature: certified(generate("ed25519"), options), signers };
+    expect([ours(each), theirs(each)]).toEqual([isAccepted, isAccepted]);
+  });
+
+  it("count by what the lines of their authority say, and by no other line", () => {
+    const key = generate("ed25519");
+    const good: Case = { signature: certified(key, ["-n", "bob"]), signers };
+    const { publicKey } = authority;
+    const refused: Case[] = [
+      { ...good, signers: `bob ${publicKey}` },
+      { ...good, signers: `bob ${key.publicKey}` },
+      { ...good, signers: `carol cert-authority ${publicKey}` },
+      { ...good, signers: `bob cert-authority ${stranger.publicKey}` },
+      { ...good, signers: `bob cert-authority,namespaces="git" ${publicKey}` },
+      { ...good, signers: `bob cert-authority,valid-before="20260101Z" ${publicKey}` },
+      { ...good, revoked: key.publicKey },
+      { ...good, revoked: publicKey },
+      { ...good, text: TEXT.replace("shop", "hr") },
+    ];
+    for (const each of refused) expect([ours(each), theirs(each)]).toEqual([false, false]);
+  });
+
+  it("that restrict themselves are refused by us, as none of that speaks of approvals", () => {
+    const options = ["-n", "bob", "-O", "force-command=ls"];
+    expect(ours({ signature: certified(generate("ed25519"), options), signers })).toBe(false);
+  });
+
+  it("are refused by both after one byte has changed, wherever it is", () => {
+    const lines = certified(generate("ed25519"), ["-n", "bob"]).trimEnd().split("\n");
+    const blob = Buffer.from(lines.slice(1, -1).join(""), "base64");
+    for (let at = 0; at < blob.length; at++) {
+      const changed = Buffer.from(blob);
+      changed[at] = (changed[at] ?? 0) ^ 0x01;
+      const signature = [lines[0], changed.toString("base64"), lines.at(-1), ""].join("\n");
+      expect([at, ours({ signature, signers })]).toEqual([at, false]);
+      if (at % 40 === 0) expect([at, theirs({ signature, signers })]).toEqual([at, false]);
+    }
+  });
+
+  it("never let the requester sign, in whoever's name", () => {
+    const signature = certified(generate("ed25519"), ["-n", "bob,alice"]);
+    const registry = {
+      signers: parseAllowedSigners(signers),
+      revoked: NO_REVOKED_KEYS,
+      groups: new Map([["bob", ["leads"]]]),
+    };
+    const request = { id: parseRequestId("R-7F3K2M"), asked: ASKED };
+    const asked = { request, terms: ASKED.terms, registry, now: NOW };
+    expect(admit({ document: TEXT, signature }, asked)).toEqual({
+      kind: "does_not_count",
+      because: { kind: "requesters_key" },
+    });
   });
 });
 
