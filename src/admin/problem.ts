@@ -3,7 +3,7 @@ import { z } from "zod";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 
 /** What a client can tell apart; the last part of a problem's `type`. */
-const PROBLEMS = {
+export const PROBLEMS = {
   "invalid-request": 400,
   "not-signed-in": 401,
   "not-allowed": 403,

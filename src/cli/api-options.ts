@@ -17,25 +17,20 @@ export interface ApiOptions {
 const DEFAULT_URL = "http://127.0.0.1:9188";
 
 export function withApiOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--url <url>", `where Twokey's admin port is (default: ${DEFAULT_URL})`).env(
-        "TWOKEY_URL",
-      ),
-    )
-    .option("--config <file>", "take the admin port from this configuration, if there is no --url")
-    .addOption(
-      new Option("--as <person>", "who you are to Twokey (default: your login name)").env(
-        "TWOKEY_AS",
-      ),
-    )
-    .addOption(
-      new Option(
-        "--key <file>",
-        "your SSH key, or the .pub of one that an agent holds (default: as ssh finds it)",
-      ).env("TWOKEY_KEY"),
-    )
-    .option("--json", "print facts as JSON");
+  const options = [
+    new Option("--url <url>", `where Twokey's admin port is (default: ${DEFAULT_URL})`).env(
+      "TWOKEY_URL",
+    ),
+    new Option("--config <file>", "take it from this configuration, if there is no --url"),
+    new Option("--as <person>", "your name there (default: your login name)").env("TWOKEY_AS"),
+    new Option(
+      "--key <file>",
+      "your SSH key, or the .pub of one that an agent holds (default: as ssh finds it)",
+    ).env("TWOKEY_KEY"),
+  ];
+  command.option("--json", "print facts as JSON");
+  for (const option of options) command.addOption(option.helpGroup("Where, and who you are:"));
+  return command;
 }
 
 /** The API as the person who the options say calls. */

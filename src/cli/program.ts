@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
-import { readFileSync } from "node:fs";
 import { CommandFailed } from "./command-failed.ts";
 import type { Terminal } from "./terminal.ts";
+import { version } from "./version.ts";
 
 interface Entry {
   readonly name: string;
@@ -10,7 +10,22 @@ interface Entry {
 }
 
 /** In the order of the help. A command's code is loaded when that command is called, and then only that. */
-const COMMANDS: readonly Entry[] = [
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: "start",
+    summary: "run the proxy",
+    load: async () => (await import("./start.ts")).startCommand(),
+  },
+  {
+    name: "check",
+    summary: "list every mistake of a configuration",
+    load: async (terminal) => (await import("./check.ts")).checkCommand(terminal),
+  },
+  {
+    name: "explain",
+    summary: "tell what a statement does, and what is decided about it",
+    load: async (terminal) => (await import("./explain.ts")).explainCommand(terminal),
+  },
   {
     name: "request",
     summary: "list, show, submit and cancel requests for a second person",
@@ -30,6 +45,11 @@ const COMMANDS: readonly Entry[] = [
     name: "sessions",
     summary: "list and terminate open sessions",
     load: async (terminal) => (await import("./sessions.ts")).sessionsCommand(terminal),
+  },
+  {
+    name: "audit",
+    summary: "verify, search, follow and export the audit log",
+    load: async (terminal) => (await import("./audit.ts")).auditCommand(terminal),
   },
 ];
 
@@ -54,12 +74,11 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
   }
 }
 
-export function version(): string {
-  const url = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(url, "utf8")) as { version: string }).version;
-}
-
-async function createProgram(called: string | undefined, terminal: Terminal): Promise<Command> {
+/** With the whole of the command that is called, and the names of the others. */
+export async function createProgram(
+  called: string | undefined,
+  terminal: Terminal,
+): Promise<Command> {
   const program = new Command("twokey")
     .description("The two-person rule for PostgreSQL")
     .version(version(), "-v, --version")

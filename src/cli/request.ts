@@ -17,8 +17,8 @@ interface ListOptions extends ApiOptions {
 
 interface SubmitOptions extends ApiOptions {
   readonly database: string;
-  readonly sql: readonly string[];
-  readonly file: readonly string[];
+  readonly sql?: readonly string[];
+  readonly file?: readonly string[];
   readonly reason?: string;
 }
 
@@ -45,12 +45,11 @@ export function requestCommand(terminal: Terminal): Command {
   withApiOptions(command.command("submit"))
     .description("Ask for approval before running something")
     .requiredOption("--database <name>", "where it will run, by the name you connect to")
-    .option("--sql <text>", "a statement, to the letter; may be given again", append, [])
+    .option("--sql <text>", "a statement, to the letter; may be given again", append)
     .option(
       "--file <file>",
       "a file (- for standard input) whose whole text, to its last byte, is sent as one; may be given again",
       append,
-      [],
     )
     .option("--reason <text>", "what it is for; the approver will read it")
     .action((options: SubmitOptions) => submit(options, terminal));
@@ -101,7 +100,7 @@ async function show(id: RequestId, options: ApiOptions, terminal: Terminal): Pro
 }
 
 async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
-  const statements = [...options.sql, ...options.file.map(readStatement)];
+  const statements = [...(options.sql ?? []), ...(options.file ?? []).map(readStatement)];
   if (statements.length === 0) {
     throw new CommandFailed(2, "there is nothing to ask for", {
       hint: "give statements with --sql or --file",
@@ -135,6 +134,6 @@ function readStatement(file: string): string {
   }
 }
 
-function append(value: string, before: readonly string[]): readonly string[] {
+function append(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PROBLEMS } from "../../src/admin/problem.ts";
 import { openTestAdmin, type TestAdmin } from "./harness.ts";
 
 let admin: TestAdmin;
@@ -42,6 +44,24 @@ describe("the API", () => {
     for (const operations of Object.values((await openApi()).paths)) {
       for (const { summary } of Object.values(operations)) expect(summary).toMatch(/^[A-Z].{5,}$/);
     }
+  });
+
+  it("is in the reference, operation by operation, and so are its problems", async () => {
+    const reference = readFileSync("docs/reference/api.md", "utf8");
+    const documented = [...reference.matchAll(/^\| `([A-Z]+ \/api\S+)` +\| (.*?) +\|/gm)];
+    const actual = Object.entries((await openApi()).paths).flatMap(([path, operations]) =>
+      Object.entries(operations).map(([method, { summary }]) => [
+        `${method.toUpperCase()} ${path}`,
+        summary,
+      ]),
+    );
+    expect(documented.map(([, operation, summary]) => [operation, summary]).sort()).toEqual(
+      actual.sort(),
+    );
+    const problems = [...reference.matchAll(/^\| `urn:twokey:problem:([a-z-]+)` +\| (\d+)/gm)];
+    expect(Object.fromEntries(problems.map(([, name, status]) => [name, Number(status)]))).toEqual(
+      PROBLEMS,
+    );
   });
 
   it("tells what is wrong as a problem (RFC 9457)", async () => {

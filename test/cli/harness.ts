@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runProgram } from "../../src/cli/program.ts";
+import type { Terminal } from "../../src/cli/terminal.ts";
 import { formatKeyFiles } from "../../src/approvals/ssh-private-key.ts";
 
 /** Real ssh-keygen is what people have; where it is missing, its tests say so and are skipped. */
@@ -43,21 +44,29 @@ export class Home {
   async run(argv: readonly string[], typist: Typist = {}): Promise<Ran> {
     const stdout: string[] = [];
     const stderr: string[] = [];
-    const status = await runProgram(argv, {
+    const terminal = this.terminal(typist, { stdout, stderr });
+    const status = await runProgram(argv, terminal);
+    return { status, stdout: stdout.join(""), stderr: stderr.join("") };
+  }
+
+  terminal(
+    { env, confirms, types }: Typist = {},
+    { stdout, stderr }: { stdout: string[]; stderr: string[] } = { stdout: [], stderr: [] },
+  ): Terminal {
+    return {
       env: {
         PATH: process.env["PATH"],
         HOME: this.directory,
         XDG_STATE_HOME: join(this.directory, "state"),
-        ...typist.env,
+        ...env,
       },
-      isInteractive: typist.confirms !== undefined || typist.types !== undefined,
+      isInteractive: confirms !== undefined || types !== undefined,
       colors: pc.createColors(false),
       print: (line) => void stdout.push(`${line}\n`),
       note: (line) => void stderr.push(`${line}\n`),
-      confirm: () => Promise.resolve(typist.confirms ?? false),
-      ask: () => Promise.resolve(typist.types),
-    });
-    return { status, stdout: stdout.join(""), stderr: stderr.join("") };
+      confirm: () => Promise.resolve(confirms ?? false),
+      ask: () => Promise.resolve(types),
+    };
   }
 
   remove(): void {
