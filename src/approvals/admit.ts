@@ -54,7 +54,7 @@ export type DoesNotCount =
   | { readonly kind: "too_many_uses"; readonly maxUses: number }
   | { readonly kind: "reason_missing" };
 
-export const BOUND_MEMBERS = [
+const BOUND_MEMBERS = [
   "request",
   "requester",
   "database",
@@ -154,10 +154,11 @@ function whyNotTerms(
   if (now < from) return { kind: "not_yet_valid", from };
   if (now >= until) return { kind: "no_longer_valid", until };
   const seconds = (Date.parse(until) - Date.parse(from)) / 1000;
-  if (seconds > terms.maxValiditySeconds) {
+  // Written so that a limit which is no number admits nothing.
+  if (!(seconds <= terms.maxValiditySeconds)) {
     return { kind: "valid_too_long", maxSeconds: terms.maxValiditySeconds };
   }
-  if (uses > terms.maxUses) return { kind: "too_many_uses", maxUses: terms.maxUses };
+  if (!(uses <= terms.maxUses)) return { kind: "too_many_uses", maxUses: terms.maxUses };
   if (terms.isReasonRequired && reason.trim() === "") return { kind: "reason_missing" };
   return undefined;
 }

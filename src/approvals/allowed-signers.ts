@@ -21,7 +21,7 @@ export interface AllowedSigners {
   readonly signers: readonly AllowedSigner[];
 }
 
-export interface AllowedSigner {
+interface AllowedSigner {
   readonly line: number;
   /** Patterns, comma-separated. */
   readonly principals: string;

@@ -32,7 +32,7 @@ export type Coverage =
   | { readonly kind: "not_covered"; readonly reasons: readonly NotCovered[] };
 
 /** Why one request does not cover the statement. */
-export interface NotCovered {
+interface NotCovered {
   readonly request: RequestId;
   readonly because:
     | { readonly kind: "not_approved"; readonly state: RequestState["kind"] }
@@ -50,7 +50,7 @@ export interface NotCovered {
       };
 }
 
-export type SignatureRefused = DoesNotCount | { readonly kind: "used_up" | "same_person_twice" };
+type SignatureRefused = DoesNotCount | { readonly kind: "used_up" | "same_person_twice" };
 
 const DEMAND_MEMBERS = ["requester", "database", "environment", "upstream", "rule"] as const;
 type DemandMember = (typeof DEMAND_MEMBERS)[number];

@@ -4,7 +4,7 @@ import { Malformed } from "./malformed.ts";
 import { SshReader, parseBase64 } from "./ssh-wire.ts";
 
 /** What a key computes with; `application` stands for a FIDO2 key, which signs it along ("sk-" types). */
-export type KeyAlgorithm =
+type KeyAlgorithm =
   | { readonly kind: "ed25519" }
   | { readonly kind: "ecdsa"; readonly curve: Curve }
   | { readonly kind: "rsa"; readonly modulusBytes: number }

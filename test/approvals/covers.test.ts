@@ -157,6 +157,12 @@ describe("a signature does not count", () => {
     expect(whyNot(request)).toEqual([reason]);
   });
 
+  it("under a rule whose limits are no numbers", () => {
+    expect(whyNot(byBob, { terms: { ...TERMS, maxUses: NaN } })).toEqual(["too_many_uses"]);
+    const endless = { ...TERMS, maxValiditySeconds: NaN };
+    expect(whyNot(byBob, { terms: endless })).toEqual(["valid_too_long"]);
+  });
+
   it("of the requester", () => {
     const request = requestWith((r) => [approvalBy("alice", r)]);
     expect(whyNot(request)).toEqual(["own_request"]);

@@ -19,7 +19,7 @@ import type { ApprovalTerms } from "../../src/policy/decision.ts";
 export const ALICE = keyPair("alice");
 export const BOB = keyPair("bob");
 export const CAROL = keyPair("carol");
-export const DAVE = keyPair("dave");
+const DAVE = keyPair("dave");
 
 export const NOW = parseInstant("2026-11-23T17:00:00Z");
 
@@ -65,7 +65,7 @@ export const ASKED: Asked = {
   reason: "",
 };
 
-export function keyPair(name: string): Ed25519KeyPair {
+function keyPair(name: string): Ed25519KeyPair {
   return ed25519KeyPair(createHash("sha256").update(name).digest());
 }
 
