@@ -1,6 +1,5 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { execFile } from "node:child_process";
 import { chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { addAbortListener } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,16 +12,12 @@ import {
   type Account,
   type Binaries,
 } from "./embedded-binaries.ts";
+import { ENVIRONMENT, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
 
 const HOST = "127.0.0.1";
-const LOG_TAIL_CHARS = 8192;
-const READY = "database system is ready to accept connections";
 const FREE_PORT_ATTEMPTS = 4;
-
-// Nothing of our own environment (PGDATA, PGPORT, credentials) reaches the server, and its log is in English.
-const ENVIRONMENT = { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
 export interface EmbeddedPostgresOptions {
   readonly superuser: string;
@@ -51,26 +46,26 @@ export class EmbeddedPostgres {
   readonly socketDir: string;
   readonly dataDir: string;
   readonly version: string;
-  readonly #child: ChildProcess;
+  readonly #server: ServerProcess;
   readonly #place: Place;
   #stopped: Promise<void> | undefined;
 
   constructor(
     place: Place,
     { port, version }: { port: number; version: string },
-    child: ChildProcess,
+    server: ServerProcess,
   ) {
     this.port = port;
     this.version = version;
     this.socketDir = place.socketDir;
     this.dataDir = place.dataDir;
     this.#place = place;
-    this.#child = child;
+    this.#server = server;
   }
 
   /** Fast shutdown (sessions are rolled back and closed); an immediate one when that takes too long. */
   stop({ timeoutMs = 15_000 }: { readonly timeoutMs?: number } = {}): Promise<void> {
-    this.#stopped ??= endProcess(this.#child, timeoutMs).finally(() => removePlace(this.#place));
+    this.#stopped ??= this.#server.stop(timeoutMs).finally(() => removePlace(this.#place));
     return this.#stopped;
   }
 }
@@ -157,7 +152,7 @@ async function makeCluster(
     await run(initdb, args, { cwd: place.baseDir, env: ENVIRONMENT, signal, ...place.account });
   } catch (cause) {
     const output = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : "";
-    throw cannotStart("initdb failed", output.slice(-LOG_TAIL_CHARS), cause);
+    throw cannotStart("initdb failed", output, cause);
   } finally {
     await rm(passwordFile, { force: true });
   }
@@ -174,13 +169,19 @@ async function startServer(
   const settings = await serverSettings(place, options);
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
-    const server = spawnServer(binaries, place, { ...settings, port: String(port) });
+    const server = new ServerProcess({
+      postgres: binaries.postgres,
+      dataDir: place.dataDir,
+      settings: { ...settings, port: String(port) },
+      baseDir: place.baseDir,
+      account: place.account,
+    });
     try {
-      await untilReady(server, options);
-      return new EmbeddedPostgres(place, { port, version: binaries.version }, server.child);
+      await server.untilReady(options.startTimeoutMs ?? 60_000, options.signal);
+      return new EmbeddedPostgres(place, { port, version: binaries.version }, server);
     } catch (cause) {
-      await endProcess(server.child, 0);
-      const log = server.logTail();
+      await server.stop(0);
+      const log = server.logTail;
       const isPortTaken = log.includes("Address already in use");
       // Between finding a free port and the server's taking it, someone else may have.
       if (isPortTaken && options.port === undefined && attempt < FREE_PORT_ATTEMPTS) continue;
@@ -214,95 +215,6 @@ async function placeFile(place: Place, name: string, text: string): Promise<stri
   await writeFile(path, text, { mode: 0o600 });
   await giveTo(place.account, path);
   return path;
-}
-
-interface ServerProcess {
-  readonly child: ChildProcess;
-  readonly logTail: () => string;
-}
-
-function spawnServer(
-  { postgres }: Binaries,
-  place: Place,
-  settings: Readonly<Record<string, string>>,
-): ServerProcess {
-  const args = ["-D", place.dataDir];
-  for (const [name, value] of Object.entries(settings)) args.push("-c", `${name}=${value}`);
-  const child = spawn(postgres, args, {
-    cwd: place.baseDir,
-    env: ENVIRONMENT,
-    // A group of its own: Ctrl-C in our terminal must not stop the server before we do.
-    detached: true,
-    stdio: ["ignore", "ignore", "pipe"],
-    ...place.account,
-  });
-  let log = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    log = (log + text).slice(-LOG_TAIL_CHARS);
-  });
-  if (child.pid !== undefined) watchOver(child, child.pid, place);
-  return { child, logTail: () => log };
-}
-
-/**
- * Ends the server, and removes its folder, should this process die without doing so (even by SIGKILL): a shell
- * that waits for the end of a pipe which only we hold open.
- */
-function watchOver(server: ChildProcess, pid: number, place: Place): void {
-  const script =
-    'cat >/dev/null; kill -QUIT "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"';
-  const watch = spawn("/bin/sh", ["-c", script, "twokey-watch", String(pid), place.baseDir], {
-    cwd: "/",
-    env: ENVIRONMENT,
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-    ...place.account,
-  });
-  watch.unref();
-  watch.on("error", () => undefined); // no shell: the server then lives until `stop`
-  watch.stdin.on("error", () => undefined);
-  server.once("exit", () => watch.kill("SIGKILL"));
-}
-
-async function untilReady(
-  { child, logTail }: ServerProcess,
-  { startTimeoutMs = 60_000, signal }: EmbeddedPostgresOptions,
-): Promise<void> {
-  const deadline = AbortSignal.timeout(startTimeoutMs);
-  const end = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-  const settled = new AbortController();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      addAbortListener(end, () => {
-        reject(new Error(deadline.aborted ? "did not get ready in time" : "start cancelled"));
-      });
-      const onLog = (): void => {
-        if (logTail().includes(READY)) resolve();
-      };
-      child.stderr?.on("data", onLog);
-      settled.signal.addEventListener("abort", () => child.stderr?.off("data", onLog));
-      // The log is complete at "close", which "exit" may precede.
-      child.once("close", () => {
-        reject(new Error("the server ended at once"));
-      });
-      child.once("error", reject);
-    });
-  } finally {
-    settled.abort();
-  }
-}
-
-async function endProcess(child: ChildProcess, timeoutMs: number): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise<void>((resolve) =>
-    child.once("exit", () => {
-      resolve();
-    }),
-  );
-  if (timeoutMs > 0) child.kill("SIGINT");
-  const timer = setTimeout(() => child.kill("SIGQUIT"), timeoutMs);
-  await exited;
-  clearTimeout(timer);
 }
 
 async function freePort(): Promise<number> {
