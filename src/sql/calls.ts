@@ -48,6 +48,7 @@ function addFunctionEffects(
   if (!builtIn) j.runsUserCode = true;
   if (name === "lo_unlink" && constantOf(args[0]) === undefined) j.unlinksMany = true;
   if (!runsSql) return;
+  j.runsText = true;
   for (const arg of args) {
     const sql = sketchOf(arg);
     if (sql !== undefined) addConsequences(j, sql, { from: `the SQL text given to ${name}`, at });

@@ -40,7 +40,9 @@ export function classify(text: string, options: ClassifyOptions): Classification
     return unparsed("syntax", "the text is not valid UTF-8 without a zero byte");
   }
   try {
-    return classifyNested(text, options, 0);
+    const parsed = parse(text);
+    if (parsed.kind === "refused") return unparsed(parsed.cause, parsed.message, parsed.position);
+    return united(parsed.text, parsed.statements, judgeAll(parsed.statements, options, 0));
   } catch (error) {
     // Our own walk overflowing: the tree was read, but it is too deep for us. Anything else is a mistake of ours.
     if (error instanceof RangeError) return unparsed("too_deep", "statement is nested too deeply");
@@ -48,36 +50,53 @@ export function classify(text: string, options: ClassifyOptions): Classification
   }
 }
 
-function classifyNested(text: string, options: ClassifyOptions, depth: number): Classification {
-  const parsed = parse(text);
-  if (parsed.kind === "refused") return unparsed(parsed.cause, parsed.message, parsed.position);
-  const judgements: Judgement[] = [];
-  let session = options.session;
-  for (const { stmt } of parsed.statements) {
-    if (stmt === undefined) continue;
+/** Judges statements in the order in which they run: each in the session that those before it leave. */
+function judgeAll(
+  statements: readonly RawStmt[],
+  options: ClassifyOptions,
+  depth: number,
+): readonly Judgement[] {
+  let { session } = options;
+  return statements.flatMap(({ stmt }) => {
+    if (stmt === undefined) return [];
     const j = newJudgement({
       session,
       extension: options.functions ?? NO_EXTENSION,
-      judgeText: (sql) => consequencesOf(sql, { ...options, session }, depth + 1),
+      judgeText: (sql, inSession) =>
+        consequencesOf(sql, { ...options, session: inSession }, depth + 1),
     });
     judgeStatement(j, stmt);
-    if (j.runsUserCode || j.effects.has("opaque")) j.changes.push({ kind: "temporary_in_doubt" });
-    judgements.push(j);
+    // Code that we don't see may drop temporary tables, but not the one that this statement is about to create.
+    if (j.runsUserCode || j.runsText) j.changes.unshift({ kind: "temporary_in_doubt" });
     session = advance(session, j.changes);
-  }
-  return united(parsed.text, parsed.statements, judgements);
+    return [j];
+  });
 }
 
 function consequencesOf(sql: string, options: ClassifyOptions, depth: number): Consequences {
-  if (depth > MAX_NESTED_TEXTS) return { destructive: true, mustRefuse: false, objects: [] };
+  if (depth > MAX_NESTED_TEXTS) return { ...NO_CONSEQUENCES, destructive: true };
   if (!sql.isWellFormed() || sql.includes("\0")) return NO_CONSEQUENCES;
-  const inner = classifyNested(sql, options, depth);
-  if (inner.kind === "unparsed") return NO_CONSEQUENCES;
-  const { destructive, mustRefuse, statements } = inner;
-  return { destructive, mustRefuse, objects: statements.flatMap(({ objects }) => objects) };
+  const parsed = parse(sql);
+  if (parsed.kind === "refused") return NO_CONSEQUENCES;
+  const judgements = judgeAll(parsed.statements, options, depth);
+  return {
+    destructive: judgements.some((j) => j.destructive),
+    mustRefuse: judgements.some((j) => j.mustRefuse),
+    unlinksMany: judgements.some((j) => j.unlinksMany),
+    readsAllLargeObjects: judgements.some((j) => j.readsAllLargeObjects),
+    objects: judgements.flatMap((j) => j.objects),
+    changes: judgements.flatMap((j) => j.changes),
+  };
 }
 
-const NO_CONSEQUENCES: Consequences = { destructive: false, mustRefuse: false, objects: [] };
+const NO_CONSEQUENCES: Consequences = {
+  destructive: false,
+  mustRefuse: false,
+  unlinksMany: false,
+  readsAllLargeObjects: false,
+  objects: [],
+  changes: [],
+};
 
 function united(
   text: string,

@@ -1,11 +1,15 @@
 import type { DoStmt, Node } from "libpg-query";
-import { constantOf, sketchOf } from "./constants.ts";
+import { sketchOf } from "./constants.ts";
 import { addConsequences } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import { parse, parsePlPgSql } from "./parser.ts";
+import { fragmentsOf } from "./plpgsql.ts";
+import type { Fragment } from "./plpgsql.ts";
+import { advance } from "./session.ts";
+import type { SessionChange, SqlSession } from "./session.ts";
 import { as, childrenOf, lastOption, stringOf } from "./tree.ts";
 
-/** Source text in another language, inside a statement. */
+/** Source text in a language of its own, inside a statement. */
 interface Code {
   readonly language: string;
   readonly source: string;
@@ -13,18 +17,11 @@ interface Code {
 
 export function doBody({ args }: DoStmt): Code | undefined {
   const source = stringOf(lastOption(args, "as")?.arg);
-  if (source === undefined) return undefined;
-  return { language: languageOf(args), source };
+  return source === undefined ? undefined : { language: languageOf(args), source };
 }
 
-/** The body of CREATE FUNCTION, where it is given as a string. */
-export function bodyOf(options: readonly Node[] | undefined): Code | undefined {
-  const body = lastOption(options, "as")?.arg;
-  const source = stringOf(as(body, "List")?.items?.at(-1) ?? body) ?? "";
-  return { language: languageOf(options), source };
-}
-
-function languageOf(options: readonly Node[] | undefined): string {
+/** The language of CREATE FUNCTION, in lower case. */
+export function languageOf(options: readonly Node[] | undefined): string {
   return (stringOf(lastOption(options, "language")?.arg) ?? "plpgsql").toLowerCase();
 }
 
@@ -34,113 +31,84 @@ function languageOf(options: readonly Node[] | undefined): string {
  */
 export function judgeCode(j: Judgement, { language, source }: Code): void {
   if (language === "sql") {
-    addConsequences(j, source, { from: "the SQL body", at: undefined });
+    addConsequences(j, source, { from: "the SQL body" });
     return;
   }
-  if (language !== "plpgsql") {
-    for (const text of quotedTexts(source))
-      judgeFragment(j, text, `a string in the ${language} code`);
+  const parsed =
+    language === "plpgsql"
+      ? parsePlPgSql(`DO LANGUAGE plpgsql ${dollarQuoted(source)}`)
+      : undefined;
+  if (parsed?.kind === "parsed") {
+    judgeFragments(j, fragmentsOf(parsed.functions));
     return;
   }
-  const parsed = parsePlPgSql(`DO LANGUAGE plpgsql ${dollarQuoted(source)}`);
-  if (parsed.kind === "refused") return;
-  const statements = [...statementsIn(parsed.functions)];
-  for (const { sql, dynamic } of statements) {
-    if (!dynamic) addConsequences(j, sql, { from: "a statement of the block", at: undefined });
-    else judgeDynamic(j, sql);
-  }
-  if (!statements.some(({ dynamic }) => dynamic)) return;
-  // EXECUTE of a variable: what was assigned to any may be what runs.
-  for (const expression of assignedIn(parsed.functions)) judgeDynamic(j, expression);
+  // Another language, or one of the few bodies that libpg_query can't read: whatever looks like SQL in it.
+  for (const piece of source.split(";")) judgeWrittenOut(j, piece.replace(BLOCK_WORDS, ""));
+  for (const text of quotedTexts(source)) judgeWrittenOut(j, text);
 }
 
-/** EXECUTE's argument: an expression that gives SQL. */
-function judgeDynamic(j: Judgement, expression: string): void {
+const BLOCK_WORDS = /^.*\b(?:begin|declare|else|loop|then)\b/is;
+
+function judgeFragments(j: Judgement, fragments: readonly Fragment[]): void {
+  let { session } = j.surroundings;
+  for (const { kind, sql, conditional } of fragments) {
+    if (kind === "dynamic") {
+      judgeBuilt(j, sql);
+    } else {
+      const from = "a statement of the block";
+      const { changes } = addConsequences(j, sql, { from, session });
+      session = afterFragment(session, changes, { conditional });
+    }
+  }
+  // EXECUTE of a variable: whatever is assigned to one may be what runs.
+  if (!fragments.some(({ kind }) => kind === "dynamic")) return;
+  for (const { kind, sql } of fragments) if (kind === "assigned") judgeBuilt(j, sql);
+}
+
+/** What is certain after a statement that perhaps did not run: no table more than before. */
+function afterFragment(
+  session: SqlSession,
+  changes: readonly SessionChange[],
+  { conditional }: { readonly conditional: boolean },
+): SqlSession {
+  if (!conditional) return advance(session, changes);
+  return advance(
+    session,
+    changes.filter(({ kind }) => kind !== "created_temporary"),
+  );
+}
+
+/** An expression that gives SQL: EXECUTE's argument. */
+function judgeBuilt(j: Judgement, expression: string): void {
   const parsed = parse(`SELECT ${expression}`);
   if (parsed.kind === "refused") return;
   for (const { stmt } of parsed.statements) {
     for (const target of as(stmt, "SelectStmt")?.targetList ?? []) {
-      judgeExpression(j, as(target, "ResTarget")?.val);
+      judgeTexts(j, as(target, "ResTarget")?.val);
     }
   }
 }
 
-function judgeExpression(j: Judgement, node: Node | undefined): void {
+function judgeTexts(j: Judgement, node: Node | undefined): void {
+  if (node === undefined) return;
   const sql = sketchOf(node);
-  if (sql !== undefined) judgeFragment(j, sql, "SQL that the block builds");
-  else if (node !== undefined) for (const child of childrenOf(node)) judgeExpression(j, child);
-  if (sql === undefined && typeof constantOf(node) === "string") return;
+  if (sql !== undefined) judgeWrittenOut(j, sql);
+  else for (const child of childrenOf(node)) judgeTexts(j, child);
 }
 
-function judgeFragment(j: Judgement, sql: string, from: string): void {
-  if (/\s/.test(sql.trim())) addConsequences(j, sql, { from, at: undefined });
-}
-
-interface Embedded {
-  readonly sql: string;
-  readonly dynamic: boolean;
-}
-
-// libpg_query's names for the fields of PL/pgSQL statements that hold an expression or a statement as text.
-const DYNAMIC_STATEMENTS = new Set(["PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"]);
-
-function* statementsIn(tree: unknown, inside = ""): Generator<Embedded> {
-  if (Array.isArray(tree)) {
-    for (const item of tree) yield* statementsIn(item, inside);
-    return;
-  }
-  if (typeof tree !== "object" || tree === null) return;
-  for (const [key, value] of Object.entries(tree)) {
-    if (key === "PLpgSQL_expr") {
-      const { query = "" } = value as { query?: string };
-      const isDynamic = inside.endsWith("dynquery") || isDynamicQuery(inside);
-      const isAssignment = inside.startsWith("PLpgSQL_stmt_assign");
-      const asStatement = STATEMENT_START.test(query) ? query : `SELECT ${query}`;
-      if (isDynamic) yield { sql: query, dynamic: true };
-      else if (!isAssignment) yield { sql: asStatement, dynamic: false };
-      else yield { sql: `SELECT ${assignedValue(query)}`, dynamic: false };
-    } else {
-      const owner = key.startsWith("PLpgSQL_") ? key : `${inside.split(".")[0] ?? ""}.${key}`;
-      yield* statementsIn(value, owner);
-    }
-  }
-}
-
-function isDynamicQuery(inside: string): boolean {
-  const [statement = "", field] = inside.split(".");
-  return DYNAMIC_STATEMENTS.has(statement) && field === "query";
-}
-
-const STATEMENT_START =
-  /^\s*\(*\s*(select|with|values|table|insert|update|delete|merge|truncate|drop|create|alter|grant|revoke|set|reset|copy|call|do|lock|comment|notify|listen|vacuum|analyze|reindex|refresh|explain|security|discard|load|import|reassign|execute|prepare|deallocate|perform|cluster|checkpoint|show|declare|fetch|close|move|unlisten)\b/i;
-
-function* assignedIn(tree: unknown): Generator<string> {
-  if (Array.isArray(tree)) {
-    for (const item of tree) yield* assignedIn(item);
-    return;
-  }
-  if (typeof tree !== "object" || tree === null) return;
-  for (const [key, value] of Object.entries(tree)) {
-    if (key === "PLpgSQL_expr") yield assignedValue((value as { query?: string }).query ?? "");
-    else if (ASSIGNING.has(key)) yield* assignedIn(value);
-    else yield* assignedIn(value);
-  }
-}
-
-const ASSIGNING = new Set(["PLpgSQL_stmt_assign", "default_val"]);
-
-function assignedValue(query: string): string {
-  return query.replace(/^[^'(]*?:?=/s, "");
+function judgeWrittenOut(j: Judgement, sql: string): void {
+  // A single word is a name or a value; no statement that matters here is so short.
+  if (/\S\s+\S/.test(sql)) addConsequences(j, sql, { from: "SQL written out in the code" });
 }
 
 /** Strings in another language's source, by the quotes most languages share. */
 function quotedTexts(source: string): readonly string[] {
   const strings = source.matchAll(/'((?:[^'\\]|\\.|'')*)'|"((?:[^"\\]|\\.)*)"/gs);
-  return [...strings].map((match) => match[1] ?? match[2] ?? "");
+  return [...strings].map((match) => (match[1] ?? match[2] ?? "").replaceAll("''", "'"));
 }
 
 function dollarQuoted(source: string): string {
-  let tag = "$b$";
-  for (let n = 0; source.includes(tag); n++) tag = `$b${n}$`;
+  let tag = "$body$";
+  for (let n = 0; source.includes(tag); n++) tag = `$body${n}$`;
   return `${tag}${source}${tag}`;
 }

@@ -14,14 +14,16 @@ import type { Judgement } from "./judgement.ts";
 import { targetScope, withCtes } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { isTemporary } from "./session.ts";
-import { judgeSettingsUpdate } from "./settings.ts";
+import { judgeSettingsUpdate, refuseStoredSettings } from "./settings.ts";
 import { as, relationName } from "./tree.ts";
 
 type Ctes = ReadonlyMap<string, SelectStmt>;
 
-export function judgeInsert(j: Judgement, { relation }: InsertStmt): void {
+export function judgeInsert(j: Judgement, statement: InsertStmt): void {
+  const { relation } = statement;
   addEffect(j, "write", "inserts rows", relation?.location);
   judgeTarget(j, relation);
+  if (storesSettings(relation)) refuseStoredSettings(j, { InsertStmt: statement });
 }
 
 export function judgeUpdate(j: Judgement, update: UpdateStmt, outer: Ctes): void {
@@ -32,6 +34,7 @@ export function judgeUpdate(j: Judgement, update: UpdateStmt, outer: Ctes): void
     judgeSettingsUpdate(j, { assigned, where });
     return;
   }
+  if (storesSettings(relation)) refuseStoredSettings(j, { UpdateStmt: update });
   const ctes = withCtes(outer, update.withClause);
   judgeReach(j, "update", relation, where, targetScope({ table: relation, from, ctes, where }));
 }
@@ -121,6 +124,10 @@ export function judgeTarget(j: Judgement, relation: RangeVar | undefined): void 
     addEffect(j, "privilege", "the catalog says who may do what", relation?.location);
     j.reach = "cluster";
   }
+}
+
+function storesSettings(relation: RangeVar | undefined): boolean {
+  return isCatalog(relation, "pg_db_role_setting") || isCatalog(relation, "pg_proc");
 }
 
 function isCatalog(relation: RangeVar | undefined, name: string): boolean {

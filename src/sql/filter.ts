@@ -182,7 +182,10 @@ function comparisonVerdict(
   scope: Scope,
   negated: boolean,
 ): Verdict {
-  const whole: Node = { A_Expr: { kind: "AEXPR_OP", ...sides(left, right) } };
+  const name: Node = { String: { sval: operator } };
+  const whole: Node = { A_Expr: { kind: "AEXPR_OP", name: [name], ...sides(left, right) } };
+  const value = constantOf(whole);
+  if (value !== undefined) return constantVerdict(booleanOf(value), negated);
   if (left === undefined || right === undefined) return dependence(whole, scope);
   const [a, b] = [constantOf(left), constantOf(right)];
   if ((a === null || b === null) && (COMPARISONS.has(operator) || operator.includes("~"))) {

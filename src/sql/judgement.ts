@@ -6,15 +6,18 @@ import type { SessionChange, SqlSession } from "./session.ts";
 export interface Surroundings {
   readonly session: SqlSession;
   readonly extension: CatalogueExtension;
-  /** Judges SQL text found inside the statement, as if it ran here. */
-  readonly judgeText: (sql: string) => Consequences;
+  /** Judges SQL text found inside the statement, as if it ran in that session. */
+  readonly judgeText: (sql: string, session: SqlSession) => Consequences;
 }
 
 /** What running a piece of SQL text would lead to, beyond being opaque. */
 export interface Consequences {
   readonly destructive: boolean;
   readonly mustRefuse: boolean;
+  readonly unlinksMany: boolean;
+  readonly readsAllLargeObjects: boolean;
   readonly objects: readonly SqlObject[];
+  readonly changes: readonly SessionChange[];
 }
 
 /** A statement's classification while it is being found; the walk over the tree adds to it and takes nothing back. */
@@ -27,6 +30,8 @@ export interface Judgement {
   hasParameters: boolean;
   /** Calls something that is not PostgreSQL's own. */
   runsUserCode: boolean;
+  /** Runs code or SQL that is not in its tree: DO, EXECUTE, a function that takes a query. */
+  runsText: boolean;
   /** The judgement asked for the session's state, so it may be another one in another session. */
   dependsOnSession: boolean;
   reach: Reach;
@@ -57,6 +62,7 @@ export function newJudgement(surroundings: Surroundings): Judgement {
     mayChangeLexing: false,
     hasParameters: false,
     runsUserCode: false,
+    runsText: false,
     dependsOnSession: false,
     reach: "database",
     objects: [],
@@ -102,10 +108,22 @@ export function addObject(j: Judgement, object: SqlObject): void {
 export function addConsequences(
   j: Judgement,
   sql: string,
-  { from, at }: { readonly from: string; readonly at: number | undefined },
-): void {
-  const { destructive, mustRefuse, objects } = j.surroundings.judgeText(sql);
+  {
+    from,
+    at,
+    session = j.surroundings.session,
+  }: {
+    readonly from: string;
+    readonly at?: number | undefined;
+    readonly session?: SqlSession;
+  },
+): Consequences {
+  const consequences = j.surroundings.judgeText(sql, session);
+  const { destructive, mustRefuse, objects, unlinksMany, readsAllLargeObjects } = consequences;
   if (destructive) addDestruction(j, `${from} destroys when it runs`, at);
   if (mustRefuse) addRefusal(j, `${from} changes how the server reads text`, at);
+  j.unlinksMany ||= unlinksMany;
+  j.readsAllLargeObjects ||= readsAllLargeObjects;
   for (const object of objects) addObject(j, object);
+  return consequences;
 }

@@ -3,7 +3,7 @@ import { booleanOf, constantOf } from "./constants.ts";
 import type { Constant } from "./constants.ts";
 import { addEffect, addRefusal } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
-import { as, stringsOf } from "./tree.ts";
+import { as, childrenOf, stringsOf } from "./tree.ts";
 
 // Encodings in which the byte 0x5C can be the second of a character, and the names PostgreSQL knows them by
 // (pg_char_to_encoding, which ignores case and everything but letters and digits).
@@ -74,7 +74,7 @@ export function judgeSetConfig(j: Judgement, args: readonly Node[], at: number |
   const [nameArg, valueArg] = [argument(args, 0, "setting_name"), argument(args, 1, "new_value")];
   const name = constantOf(nameArg);
   const value = constantOf(valueArg);
-  if (as(nameArg, "A_Const") === undefined) {
+  if (!isWritten(nameArg)) {
     addEffect(j, "opaque", "the name of the setting is computed", at);
     j.changes.push({ kind: "search_path", temporaryFirst: false });
   }
@@ -84,6 +84,12 @@ export function judgeSetConfig(j: Judgement, args: readonly Node[], at: number |
   }
   const values = typeof value === "string" ? value.split(",").map(unquoted) : [value];
   noteSetting(j, name.toLowerCase(), values, { local: false });
+}
+
+/** A literal, perhaps cast; not something computed, even from literals. */
+function isWritten(node: Node | undefined): boolean {
+  const cast = as(node, "TypeCast");
+  return cast === undefined ? as(node, "A_Const") !== undefined : isWritten(cast.arg);
 }
 
 function argument(args: readonly Node[], index: number, name: string): Node | undefined {
@@ -154,4 +160,19 @@ function namedSettings(where: Node | undefined): readonly string[] | undefined {
   const items = as(comparison.rexpr, "List")?.items ?? [comparison.rexpr];
   const names = items.map((item) => constantOf(item));
   return names.every((name) => typeof name === "string") ? names : undefined;
+}
+
+/** Catalogs that hold settings for later sessions or calls: rows that mention one which changes lexing. */
+export function refuseStoredSettings(j: Judgement, statement: Node): void {
+  const mentioned = textsIn(statement).find((text) =>
+    /standard_conforming_strings|client_encoding/i.test(text),
+  );
+  if (mentioned !== undefined) {
+    addRefusal(j, "the catalog's row may store standard_conforming_strings or client_encoding");
+  }
+}
+
+function textsIn(node: Node): readonly string[] {
+  const text = as(node, "A_Const")?.sval?.sval;
+  return text === undefined ? childrenOf(node).flatMap(textsIn) : [text];
 }

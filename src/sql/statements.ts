@@ -1,13 +1,15 @@
 import type { Node, ObjectType, RangeVar, RoleSpec } from "libpg-query";
 import { judgeAlterTable } from "./alter-table.ts";
 import { judgeNamedFunction, noteCreated, walk, walkFields } from "./walk.ts";
-import { bodyOf, doBody, judgeCode } from "./code.ts";
+import { doBody, judgeCode, languageOf } from "./code.ts";
 import { booleanOf } from "./constants.ts";
 import { isCertainlyTemporary, judgeTarget } from "./dml.ts";
 import { addDestruction, addEffect, addObject, addRefusal, newJudgement } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import type { NodeName, NodeOf } from "./nodes.ts";
 import { droppedObjects, kindOf, namesIn, objectOf } from "./objects.ts";
+import { unsettled } from "./session.ts";
+import type { PreparedStatement } from "./session.ts";
 import { judgeSet, refuseUnsafeSetting } from "./settings.ts";
 import { as, entryOf, lastOption, qualified, relationName, stringOf, stringsOf } from "./tree.ts";
 
@@ -46,6 +48,17 @@ function judgeQuery(j: Judgement, query: Node | undefined): void {
 function writesInto(select: NodeOf<"SelectStmt">): boolean {
   if (select.intoClause !== undefined) return true;
   return select.larg !== undefined && writesInto(select.larg);
+}
+
+/** A temporary table that it names may be gone when it is executed, and then the name is a permanent one's. */
+function whenExecuted(j: Judgement, { query }: NodeOf<"PrepareStmt">): PreparedStatement {
+  if (!j.dependsOnSession || query === undefined) {
+    return { destructive: j.destructive, mustRefuse: j.mustRefuse };
+  }
+  const { session } = j.surroundings;
+  const later = newJudgement({ ...j.surroundings, session: unsettled(session) });
+  judgeStatement(later, query);
+  return { destructive: later.destructive, mustRefuse: later.mustRefuse };
 }
 
 /** What runs inside them is judged by their own rule, because not all of it runs, or not now. */
@@ -111,12 +124,7 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
     if (as(s.query, "SelectStmt") === undefined && s.query !== undefined)
       judgeStatement(j, s.query);
     else walk(j, s.query);
-    const { destructive, mustRefuse } = j;
-    j.changes.push({
-      kind: "prepared",
-      name: s.name ?? "",
-      statement: { destructive, mustRefuse },
-    });
+    j.changes.push({ kind: "prepared", name: s.name ?? "", statement: whenExecuted(j, s) });
   },
   ExecuteStmt: judgeExecute,
   DeallocateStmt: (j, s) => {
@@ -166,6 +174,7 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
   // --- code ---
   DoStmt: (j, s) => {
     addEffect(j, "opaque", "DO runs code");
+    j.runsText = true;
     const body = doBody(s);
     if (body !== undefined) judgeCode(j, body);
   },
@@ -179,7 +188,7 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
     addEffect(j, "ddl", `creates a ${kind}`);
     addEffect(j, "opaque", `installs a ${kind}, which may do anything when it is called`);
     judgeFunctionOptions(j, s.options);
-    if (bodyOf(s.options)?.language === "c") {
+    if (languageOf(s.options) === "c") {
       addEffect(j, "program_execution", "makes native code callable");
     }
   },
