@@ -29,23 +29,42 @@ export interface DecisionInput {
  * decides, and none means refusal; of all these decisions the strictest stands for the whole text.
  */
 export function decide(policy: Policy, input: DecisionInput): Decision {
-  const { classification, place } = input;
-  if (classification.kind === "unparsed") return decideUnparsed(policy, input, classification);
-  if (classification.mustRefuse) return blockReadsDifferently(classification, place);
-  return (
-    classification.statements
-      .flatMap((statement, index) =>
-        [place, ...placesBeside(statement, input.neighbours, place)].map((reached) =>
-          decideStatement(policy, { ...input, statement, place: reached }, index),
-        ),
-      )
-      .reduce(strictestOr, undefined) ?? allow("builtin:empty", place)
-  );
+  return decideTimed(policy, input).decision;
 }
 
-function strictestOr(first: Decision | undefined, second: Decision): Decision {
-  return first === undefined ? second : strictest(first, second);
+/** As {@link decide}; `isTimeless` where the same would be decided at any other time, so that it may be kept. */
+export function decideTimed(
+  policy: Policy,
+  input: DecisionInput,
+): { readonly decision: Decision; readonly isTimeless: boolean } {
+  let isTimeless = true;
+  const now = (): Date => {
+    isTimeless = false;
+    return input.at;
+  };
+  const decision = decideText(policy, input, now);
+  return { decision, isTimeless };
 }
+
+function decideText(policy: Policy, input: DecisionInput, now: Clock): Decision {
+  const { classification, principal, client, place: home, neighbours } = input;
+  if (classification.kind === "unparsed") return decideUnparsed(policy, classification, input, now);
+  const { mustRefuse, statements } = classification;
+  if (mustRefuse || statements.some((statement) => statement.mustRefuse)) {
+    return blockReadsDifferently(classification, home);
+  }
+  let strictestYet: Decision | undefined;
+  for (const [index, statement] of statements.entries()) {
+    for (const place of [home, ...placesBeside(statement, neighbours, home)]) {
+      const situation = { statement, place, principal, client, now };
+      const decision = decideStatement(policy, situation, index);
+      strictestYet = strictestYet === undefined ? decision : strictest(strictestYet, decision);
+    }
+  }
+  return strictestYet ?? allow("builtin:empty", home);
+}
+
+type Clock = Situation["now"];
 
 function decideStatement(
   policy: Policy,
@@ -83,21 +102,24 @@ function outcomeOf(
 /** A text that nobody could read may do anything, so it is judged in every place that it might reach. */
 function decideUnparsed(
   policy: Policy,
-  input: DecisionInput,
   { cause, message }: UnparsedClassification,
+  { principal, client, place: home, neighbours }: DecisionInput,
+  now: Clock,
 ): Decision {
-  const { place, neighbours } = input;
   // Only a syntax error is a matter of taste: the rest was not read to its end, so nobody knows what would be signed.
   if (cause !== "syntax") {
-    return block(place, {
+    return block(home, {
       rule: "builtin:unparsed",
       statement: undefined,
       message,
       hint: UNREADABLE_HINTS[cause],
     });
   }
-  return [place, ...neighbours]
-    .map((reached) => decideSyntaxError(policy, { ...input, place: reached }, message))
+  return [home, ...neighbours]
+    .map((place) => {
+      const situation = { statement: UNPARSED_STATEMENT, place, principal, client, now };
+      return decideSyntaxError(policy, situation, message);
+    })
     .reduce(strictest);
 }
 
@@ -108,8 +130,8 @@ const UNREADABLE_HINTS = {
   failed: undefined,
 } as const satisfies Record<Exclude<UnparsedClassification["cause"], "syntax">, string | undefined>;
 
-function decideSyntaxError(policy: Policy, input: DecisionInput, message: string): Decision {
-  const { place } = input;
+function decideSyntaxError(policy: Policy, situation: Situation, message: string): Decision {
+  const { place } = situation;
   const treatment = policy.unparsed.get(place.environment) ?? { action: "block" };
   const told = {
     rule: "builtin:unparsed",
@@ -119,7 +141,7 @@ function decideSyntaxError(policy: Policy, input: DecisionInput, message: string
   };
   switch (treatment.action) {
     case "ask_rules":
-      return decideStatement(policy, { ...input, statement: UNPARSED_STATEMENT }, undefined);
+      return decideStatement(policy, situation, undefined);
     case "require_approval":
       return { ...treatment, ...told, environment: place.environment };
     case "block":

@@ -13,7 +13,7 @@ export interface Policy {
   readonly rules: readonly Rule[];
   /** By environment; one that is missing here blocks. */
   readonly unparsed: ReadonlyMap<string, UnparsedTreatment>;
-  /** Where false, a decision stands for as long as principal, client and place do, and may be kept. */
+  /** Where false, every decision stands for as long as principal, client and place do, and may be kept. */
   readonly dependsOnTime: boolean;
 }
 

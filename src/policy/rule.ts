@@ -84,7 +84,8 @@ export interface Situation {
   readonly place: Place;
   readonly principal: Principal;
   readonly client: Client;
-  readonly at: Date;
+  /** Asked only by a rule that matches but for its times: where nobody asks, the decision holds at any time. */
+  readonly now: () => Date;
 }
 
 export function matches(rule: Rule, situation: Situation): boolean {
@@ -94,7 +95,7 @@ export function matches(rule: Rule, situation: Situation): boolean {
 
 function allHold(
   asked: Conditions,
-  { statement, place, principal, client, at }: Situation,
+  { statement, place, principal, client, now }: Situation,
 ): boolean {
   return (
     (asked.environments?.includes(place.environment) ?? true) &&
@@ -115,7 +116,7 @@ function allHold(
     (asked.applicationNames?.some((glob) => matchesGlob(glob, client.applicationName)) ?? true) &&
     (asked.tls === undefined || asked.tls === client.hasTls) &&
     (asked.methods?.includes(client.method) ?? true) &&
-    (asked.during === undefined || isWithin(asked.during, at))
+    (asked.during === undefined || isWithin(asked.during, now()))
   );
 }
 

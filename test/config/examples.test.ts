@@ -1,4 +1,6 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/config.ts";
@@ -122,3 +124,23 @@ function decisionOf(
   const { place, neighbours } = at;
   return decide(config.policy, input(parsed(its), { principal, place, neighbours }));
 }
+
+test("the rules that the how-to shows can be used as they stand", () => {
+  const page = readFileSync("docs/how-to/write-a-policy.md", "utf8");
+  const blocks = [...page.matchAll(/```yaml\n(?:rules:\n)?([^`]*)```/g)].map(([, block = ""]) =>
+    block.startsWith("- ") ? block.replace(/^(?=.)/gm, "  ") : block,
+  );
+  expect(blocks).toHaveLength(3);
+  const directory = mkdtempSync(join(tmpdir(), "twokey-how-to-"));
+  try {
+    const file = join(directory, "twokey.yaml");
+    const around = readFileSync("config/minimal.yaml", "utf8")
+      .replace("[engineer]", "[engineer, junior, senior, lead]")
+      .replace("bob: { roles: [engineer]", "bob: { roles: [lead]")
+      .replace(/^rules:[^]*/m, "rules:\n");
+    writeFileSync(file, around + blocks.reverse().join(""));
+    expect(loadConfig(file, { surroundings: "skip" }).policy.rules).toHaveLength(5);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { decide } from "../../src/policy/decide.ts";
+import { decide, decideTimed } from "../../src/policy/decide.ts";
 import type { Decision } from "../../src/policy/decision.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../../src/policy/policy.ts";
 import { parseSchedule } from "../../src/policy/schedule.ts";
@@ -349,6 +349,19 @@ test("a policy knows whether it looks at the clock", () => {
   expect(policyOf([rule("a", allow)]).dependsOnTime).toBe(false);
   expect(policyOf([rule("a", allow, { during })]).dependsOnTime).toBe(true);
   expect(policyOf([rule("a", allow, {}, { during })]).dependsOnTime).toBe(true);
+});
+
+test("a decision is timeless unless a rule that matched but for its times was asked", () => {
+  const during = parseSchedule({ timeZone: "UTC" });
+  const policy = policyOf([
+    rule("daytime", sign, { effects: { any: ["ddl"] }, during }),
+    rule("all", allow),
+  ]);
+  expect(decideTimed(policy, input(parsed(read)))).toMatchObject({ isTimeless: true });
+  expect(decideTimed(policy, input(parsed(statement(["ddl"]))))).toMatchObject({
+    isTimeless: false,
+    decision: { rule: "daytime" },
+  });
 });
 
 /** Whatever satisfies `a` satisfies `b`. */

@@ -28,7 +28,7 @@ const dropOrders: Situation = {
   place: production,
   principal: alice,
   client: office,
-  at: new Date("2026-11-23T12:00:00Z"), // a Monday
+  now: () => new Date("2026-11-23T12:00:00Z"), // a Monday
 };
 
 const effects = (...its: Situation["statement"]["effects"]): Situation => ({
@@ -63,7 +63,7 @@ const CONDITIONS = {
   methods: [["scram-sha-256"], { ...dropOrders, client: { ...office, method: "certificate" } }],
   during: [
     parseSchedule({ days: ["mon"], hours: ["08:00-18:00"], timeZone: "UTC" }),
-    { ...dropOrders, at: new Date("2026-11-24T12:00:00Z") },
+    { ...dropOrders, now: () => new Date("2026-11-24T12:00:00Z") },
   ],
 } satisfies {
   [K in keyof Required<Conditions>]: [
