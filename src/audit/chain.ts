@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { parseSha256, type Sha256 } from "../base/digest.ts";
+import { RecordHead } from "./head.ts";
 import { EVENTS, type ChainId, type EventName, type Fragment, type Seq } from "./record.ts";
 
 /** Where a chain has got to: its last record, or `seq` 0 and {@link NO_RECORD} before the first. */
@@ -21,28 +22,24 @@ export const FRAME_BYTES = 448;
 const SEAL_START = Buffer.from(`,"hash":"`);
 const SEAL_END = Buffer.from(`"}\n`);
 
-const EVENT_MEMBER = Object.fromEntries(
+const EVENT_NAME = Object.fromEntries(
   EVENTS.map((event) => [event, Buffer.from(`"${event}"`)]),
 ) as Record<EventName, Buffer>;
 
 /**
- * Encodes records into the caller's buffer, each chained to the one before. The bytes that all records start with are
- * kept as a template in which only the digits change: a record costs three to five copies and one hash.
+ * Encodes records into the caller's buffer, each chained to the one before: a record costs a few copies and one hash.
  */
 export class ChainWriter {
   readonly chain: ChainId;
   #seq: number;
   #hash: Sha256;
-  #template: Buffer;
-  #seqDigits: number;
-  #second = NaN;
+  readonly #head: RecordHead;
 
   constructor(head: ChainHead) {
     this.chain = head.chain;
     this.#seq = head.seq;
     this.#hash = head.hash;
-    this.#template = template(head.chain, head.seq + 1);
-    this.#seqDigits = String(head.seq + 1).length;
+    this.#head = new RecordHead(head.chain);
   }
 
   get head(): ChainHead {
@@ -92,14 +89,13 @@ export class ChainWriter {
     event: EventName,
     fragments: readonly Fragment[],
   ): number {
-    this.#stampSeq(this.#seq + 1);
-    this.#stampTime(nowUs);
-    const start = this.#template;
-    into.set(start, offset);
-    const prevAt = offset + start.length - PREV_FROM_END;
-    into.write(this.#hash, prevAt, "latin1");
-    let end = offset + start.length;
-    const name = EVENT_MEMBER[event];
+    const head = this.#head;
+    head.setSeq(this.#seq + 1);
+    head.setTime(nowUs);
+    head.setPrev(this.#hash);
+    into.set(head.bytes, offset);
+    let end = offset + head.bytes.length;
+    const name = EVENT_NAME[event];
     into.set(name, end);
     end += name.length;
     for (const fragment of fragments) {
@@ -118,45 +114,5 @@ export class ChainWriter {
     this.#hash = digest;
     this.#seq += 1;
     return sealEnd + SEAL_END.length;
-  }
-
-  #stampSeq(seq: number): void {
-    if (seq === 10 ** this.#seqDigits) {
-      this.#seqDigits += 1;
-      this.#template = template(this.chain, seq);
-      this.#second = NaN;
-      return;
-    }
-    stampDigits(this.#template, SEQ_AT, this.#seqDigits, seq);
-  }
-
-  #stampTime(nowUs: number): void {
-    const second = Math.floor(nowUs / 1e6);
-    const timeAt = SEQ_AT + this.#seqDigits + TIME_MEMBER.length;
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#template.write(new Date(second * 1000).toISOString().slice(0, 20), timeAt, "latin1");
-    }
-    stampDigits(this.#template, timeAt + 20, 6, Math.floor(nowUs - second * 1e6));
-  }
-}
-
-const TIME_MEMBER = `,"time":"`;
-const SEQ_AT = `{"seq":`.length;
-/** From the end of the template back to the digits of `prev`. */
-const PREV_FROM_END = NO_RECORD.length + `","event":`.length;
-
-function template(chain: ChainId, seq: number): Buffer {
-  return Buffer.from(
-    `{"seq":${seq}${TIME_MEMBER}1970-01-01T00:00:00.000000Z","chain":"${chain}","prev":"${NO_RECORD}","event":`,
-  );
-}
-
-function stampDigits(into: Buffer, at: number, digits: number, value: number): void {
-  let rest = value;
-  for (let i = at + digits - 1; i >= at; i -= 1) {
-    const quotient = Math.floor(rest / 10);
-    into[i] = 48 + rest - quotient * 10;
-    rest = quotient;
   }
 }

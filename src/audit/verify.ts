@@ -3,6 +3,7 @@ import { parseSha256 } from "../base/digest.ts";
 import { NO_RECORD, SEAL_BYTES } from "./chain.ts";
 import { isSignedBy, parseCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import type { Attachment, ChainReport, Finding, FindingKind } from "./finding.ts";
+import { RecordHead } from "./head.ts";
 import {
   asText,
   MAX_RECORD_BYTES,
@@ -24,11 +25,10 @@ const FIRST_CHECKPOINT_BY = 8;
 const MAX_FINDINGS = 100;
 const MAX_REMEMBERED = 1000;
 const LINE_FEED = 0x0a;
-/** More than stands before a record's event. */
-const HEAD_BYTES = 200;
-const TIME_BYTES = "2026-03-14T09:26:53.589793Z".length;
-const SEAL_MEMBER = `,"hash":"`;
-const CHAIN_EVENT = "chain.";
+const SEAL_MEMBER = Buffer.from(`,"hash":"`);
+const SEAL_END = Buffer.from(`"}`);
+/** No other event begins so. */
+const CHAIN_EVENT = Buffer.from(`"ch`);
 const SPILLED_MEMBER = Buffer.from(`,"sql_spilled":true`);
 const NOTHING = Buffer.alloc(0);
 
@@ -40,6 +40,7 @@ const NOTHING = Buffer.alloc(0);
  */
 export class ChainVerifier {
   readonly #chain: ChainId;
+  readonly #head: RecordHead;
   readonly #publicKeys: readonly KeyObject[];
   readonly #anchors: Map<number, Checkpoint>;
   readonly #findings: Finding[] = [];
@@ -68,6 +69,7 @@ export class ChainVerifier {
 
   constructor(chain: ChainId, { publicKeys, anchors }: VerifyOptions) {
     this.#chain = chain;
+    this.#head = new RecordHead(chain);
     this.#publicKeys = publicKeys;
     this.#anchors = new Map(
       anchors.filter((anchor) => anchor.chain === chain).map((anchor) => [anchor.seq, anchor]),
@@ -77,7 +79,7 @@ export class ChainVerifier {
   /** The chain's next file begins; `name` is what findings call it. */
   startFile(name: string): void {
     // Only the last file of a chain can end within a record.
-    if (this.#carry.length > 0) this.#takeLine(this.#carry, false);
+    if (this.#carry.length > 0) this.#takeLine(this.#carry, 0, this.#carry.length, false);
     this.#carry = NOTHING;
     this.#place = { file: name, line: 0 };
   }
@@ -91,7 +93,7 @@ export class ChainVerifier {
       if (end === -1) return;
       const line = this.#carry;
       this.#carry = NOTHING;
-      this.#takeLine(line, line.includes(SPILLED_MEMBER));
+      this.#takeLine(line, 0, line.length, line.includes(SPILLED_MEMBER));
       start = end + 1;
     }
     let spilledAt = chunk.indexOf(SPILLED_MEMBER, start);
@@ -99,7 +101,7 @@ export class ChainVerifier {
       const end = chunk.indexOf(LINE_FEED, start);
       if (end === -1) break;
       const isSpilled = spilledAt !== -1 && spilledAt < end;
-      this.#takeLine(chunk.subarray(start, end), isSpilled);
+      this.#takeLine(chunk, start, end, isSpilled);
       if (isSpilled) spilledAt = chunk.indexOf(SPILLED_MEMBER, end);
       start = end + 1;
     }
@@ -141,17 +143,16 @@ export class ChainVerifier {
     this.#carry = this.#carry.subarray(0, MAX_RECORD_BYTES);
   }
 
-  #takeLine(line: Buffer, isSpilled: boolean): void {
+  #takeLine(bytes: Buffer, start: number, end: number, isSpilled: boolean): void {
     this.#records += 1;
     this.#place.line += 1;
-    const digest = sealedHash(line);
-    if (digest === undefined) {
-      this.#takeBad();
-      return;
-    }
-    const eventAt = this.#isSettled() ? this.#matchNext(line) : -1;
-    if (eventAt !== -1) this.#accept(line, digest, eventAt, isSpilled);
-    else this.#inspect(line, isSpilled);
+    const digest = sealedHash(bytes, start, end);
+    if (digest === undefined) this.#takeBad();
+    else if (this.#isSettled() && this.#isNext(bytes, start)) {
+      const eventAt = start + this.#head.bytes.length;
+      const isNoted = isSpilled || startsAt(CHAIN_EVENT, bytes, eventAt);
+      this.#accept(digest, isNoted ? bytes.subarray(start, end) : undefined);
+    } else this.#inspect(bytes.subarray(start, end));
   }
 
   #takeBad(): void {
@@ -167,33 +168,30 @@ export class ChainVerifier {
     );
   }
 
-  /** @returns where the line's event name stands, if it is the next record of the chain; else -1 */
-  #matchNext(line: Buffer): number {
-    if (this.#prev === undefined) return -1;
-    const head = line.toString("latin1", 0, HEAD_BYTES);
-    const start = `{"seq":${this.#expected},"time":"`;
-    if (!head.startsWith(start)) return -1;
-    const rest = `","chain":"${this.#chain}","prev":"${this.#prev}","event":"`;
-    const restAt = start.length + TIME_BYTES;
-    return head.startsWith(rest, restAt) ? restAt + rest.length : -1;
+  #isNext(bytes: Buffer, start: number): boolean {
+    if (this.#prev === undefined) return false;
+    this.#head.setSeq(this.#expected);
+    this.#head.setPrev(this.#prev);
+    return this.#head.isAt(bytes, start);
   }
 
-  /** The next record of the chain has come, with nothing wrong between it and the one before. */
-  #accept(line: Buffer, digest: string, eventAt: number, isSpilled: boolean): void {
+  /**
+   * The next record of the chain has come, with nothing wrong between it and the one before.
+   *
+   * @param noted - its line, where it says something of the chain itself or of a file beside it
+   */
+  #accept(digest: string, noted: Buffer | undefined): void {
     const seq = this.#expected;
     this.#expected += 1;
     this.#prev = digest;
     this.#rival = undefined;
-    const isOfChain =
-      line.toString("latin1", eventAt, eventAt + CHAIN_EVENT.length) === CHAIN_EVENT;
-    if (isOfChain || isSpilled) this.#note(line);
+    if (noted !== undefined) this.#note(noted);
     if (seq > this.#checkpointDue) {
       this.#find("unsigned", seq, `no checkpoint since record ${this.#checkpointSeq}`);
       this.#checkpointDue = Infinity;
     }
   }
 
-  /** Looks into what records say of the chain itself, and of files beside it. */
   #note(line: Buffer): void {
     try {
       const { seq, event, fields } = parseRecord(line);
@@ -230,7 +228,7 @@ export class ChainVerifier {
   }
 
   /** The long way, for a line whose own hash is right. */
-  #inspect(line: Buffer, isSpilled: boolean): void {
+  #inspect(line: Buffer): void {
     const record = readRecord(line);
     if (record === undefined) {
       this.#takeBad();
@@ -253,8 +251,7 @@ export class ChainVerifier {
       return;
     }
     this.#settleLink(record);
-    const eventAt = line.indexOf(`"event":"`) + `"event":"`.length;
-    this.#accept(line, record.hash, eventAt, isSpilled);
+    this.#accept(record.hash, line);
   }
 
   /** Two in a row whose numbers are too high: those before them are missing. One alone is itself out of place. */
@@ -364,11 +361,21 @@ interface PlacedRecord extends Place {
 const NO_WHOLE = "its bytes are not those that its hash was made of";
 
 /** @returns the line's hash if it is the one that it states */
-function sealedHash(line: Buffer): string | undefined {
-  const end = line.length - SEAL_BYTES;
-  if (end <= 0) return undefined;
-  const digest = hash("sha256", line.subarray(0, end));
-  return line.toString("latin1", end) === `${SEAL_MEMBER}${digest}"}` ? digest : undefined;
+function sealedHash(bytes: Buffer, start: number, end: number): string | undefined {
+  const sealAt = end - SEAL_BYTES;
+  if (sealAt <= start || !startsAt(SEAL_MEMBER, bytes, sealAt)) return undefined;
+  if (!startsAt(SEAL_END, bytes, end - SEAL_END.length)) return undefined;
+  const digest = hash("sha256", bytes.subarray(start, sealAt));
+  const hashAt = sealAt + SEAL_MEMBER.length;
+  for (let i = 0; i < digest.length; i += 1) {
+    if (bytes[hashAt + i] !== digest.charCodeAt(i)) return undefined;
+  }
+  return digest;
+}
+
+function startsAt(expected: Buffer, bytes: Buffer, at: number): boolean {
+  for (let i = 0; i < expected.length; i += 1) if (bytes[at + i] !== expected[i]) return false;
+  return true;
 }
 
 function readRecord(line: Buffer): LoggedRecord | undefined {

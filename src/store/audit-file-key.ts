@@ -22,6 +22,7 @@ export function openSigningKey(filePath: string): KeyObject {
     }
     const key = createPrivateKey(fs.readFileSync(filePath));
     if (key.asymmetricKeyType !== "ed25519") throw new Error("not an Ed25519 key");
+    writePublicHalf(`${filePath}.pub`, key);
     return key;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -36,9 +37,14 @@ export function loadPublicKey(filePath: string): KeyObject {
   return key;
 }
 
-/** The public half first: a key without it would sign what nobody can check. */
 function makeSigningKey(filePath: string): void {
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  writeDurably(`${filePath}.pub`, Buffer.from(publicKey.export({ type: "spki", format: "pem" })));
+  const { privateKey } = generateKeyPairSync("ed25519");
   writeDurably(filePath, Buffer.from(privateKey.export({ type: "pkcs8", format: "pem" })));
+}
+
+/** A key of the operator's own may come without its public half, and then nobody could verify what it signs. */
+function writePublicHalf(filePath: string, key: KeyObject): void {
+  const pem = createPublicKey(key).export({ type: "spki", format: "pem" });
+  if (fs.existsSync(filePath) && fs.readFileSync(filePath, "utf8") === pem) return;
+  writeDurably(filePath, Buffer.from(pem));
 }
