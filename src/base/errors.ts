@@ -11,6 +11,7 @@ export function parseSqlstate(text: string): Sqlstate {
 
 /** The SQLSTATEs that Twokey itself gives. */
 export const SQLSTATE = {
+  successfulCompletion: parseSqlstate("00000"),
   insufficientPrivilege: parseSqlstate("42501"),
   ioError: parseSqlstate("58030"),
   protocolViolation: parseSqlstate("08P01"),

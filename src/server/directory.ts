@@ -1,25 +1,22 @@
-import { createHash, randomBytes } from "node:crypto";
 import type { DirectoryEntry } from "../auth/authentication.ts";
 import { DEFAULT_ITERATIONS, parseVerifier } from "../auth/verifier.ts";
-import { Secret } from "../base/secret.ts";
+import type { Secret } from "../base/secret.ts";
 import type { Config, PrincipalConfig } from "../config/config.ts";
 import type { Principal } from "../policy/principal.ts";
 
 /** Who there is, as the configuration says. */
 export class Directory {
-  /** Random to everybody else, and the same on every replica of one configuration. */
+  /** What makes the salts of names that do not exist. */
   readonly mockSecret: Secret<Buffer>;
   /** What most verifiers ask for, so that unknown names look like the known. */
   readonly mockIterations: number;
   readonly #entries = new Map<string, DirectoryEntry>();
-  readonly #disabled = new Set<string>();
 
-  constructor({ principals }: Pick<Config, "principals">) {
+  constructor({ principals }: Pick<Config, "principals">, mockSecret: Secret<Buffer>) {
     for (const principal of principals.values()) {
       this.#entries.set(principal.name, toEntry(principal));
-      if (principal.isDisabled) this.#disabled.add(principal.name);
     }
-    this.mockSecret = mockSecretOf([...principals.values()]);
+    this.mockSecret = mockSecret;
     this.mockIterations = commonIterations([...this.#entries.values()]);
   }
 
@@ -61,16 +58,6 @@ function toEntry({
     isDisabled,
     expiresAt,
   };
-}
-
-function mockSecretOf(principals: readonly PrincipalConfig[]): Secret<Buffer> {
-  const verifiers = principals.flatMap(({ verifier }) =>
-    verifier === undefined ? [] : [verifier.reveal()],
-  );
-  if (verifiers.length === 0) return new Secret(randomBytes(32));
-  const digest = createHash("sha256").update("twokey mock authentication");
-  for (const verifier of verifiers.sort()) digest.update("\0").update(verifier);
-  return new Secret(digest.digest());
 }
 
 function commonIterations(entries: readonly DirectoryEntry[]): number {

@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { Secret } from "../base/secret.ts";
 import { SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
 import type { Config, Upstream } from "../config/config.ts";
-import { readSecret } from "../config/secret-source.ts";
 import type { Classifier } from "../session/classifier.ts";
 import type { Route } from "../session/services.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { cancelUpstream } from "../upstream/cancel.ts";
 import { connectUpstream, type UpstreamLink, type UpstreamOptions } from "../upstream/connect.ts";
+import { credentialWarning, loadCredential } from "../upstream/credential.ts";
 import type { UpstreamTls } from "../upstream/dial.ts";
 
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -61,6 +61,14 @@ export function openRoutes({
   return routes;
 }
 
+/** Says in the log which upstream's password others on this machine can read. */
+export async function warnOfOpenCredentials({ upstreams }: Config, log: Log): Promise<void> {
+  for (const { name, password } of upstreams.values()) {
+    const warning = password === undefined ? undefined : await credentialWarning(password);
+    if (warning !== undefined) log.warn({ upstream: name }, warning);
+  }
+}
+
 interface Dialer {
   readonly tls: UpstreamTls;
   readonly connect: (
@@ -101,7 +109,7 @@ function readPassword({ name, password }: Upstream): Promise<Secret> {
         },
       );
     }
-    return readSecret(password);
+    return loadCredential(password);
   });
 }
 

@@ -23,8 +23,9 @@ import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Directory } from "./directory.ts";
 import { every } from "./every.ts";
+import { openLoginSecret } from "./login-secret.ts";
 import { openRequestStore } from "./request-stores.ts";
-import { openRoutes } from "./routes.ts";
+import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
 import { sessionViews } from "./session-views.ts";
 import { SignerRegistry } from "./signer-registry.ts";
 import { submitRequest } from "./submit.ts";
@@ -67,11 +68,15 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
 
     const store = await openRequestStore(config);
     closers.push(() => store.close());
-    const directory = new Directory(config);
+    const directory = new Directory(
+      config,
+      openLoginSecret(path.dirname(config.audit.checkpoint.keyFile)),
+    );
     const registry = new SignerRegistry(config, directory, log);
     const classifiers = openClassifiers(config, metrics);
     closers.push(() => classifiers.postgresql.close());
     closers.push(() => classifiers.redshift.close());
+    await warnOfOpenCredentials(config, log);
     const routes = openRoutes({ config, classifiers, metrics, log });
 
     const services: SessionServices = {

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { addAbortListener } from "node:events";
 import type { Registry } from "../approvals/admit.ts";
 import { covers, type Coverage, type Demand } from "../approvals/covers.ts";
 import { addSeconds, formatInstant, type Instant } from "../approvals/instant.ts";
+import type { RequestId } from "../approvals/request-id.ts";
 import { sha256 } from "../base/digest.ts";
 import type { RequestStore, Opening } from "../approvals/request-store.ts";
 import type { Asked, Request, Use, UseId } from "../approvals/request.ts";
@@ -76,6 +78,43 @@ export class ApprovalDesk {
     await this.#options.store.settle(use);
   }
 
+  /**
+   * Waits until a request is signed, or can't be any more.
+   *
+   * @returns the request as it is then; still pending when the signal came first
+   */
+  async awaitSigned(id: RequestId, signal: AbortSignal): Promise<Request | undefined> {
+    const { store } = this.#options;
+    let changed: (() => void) | undefined;
+    const unsubscribe = store.subscribe((notice) => {
+      if (notice.kind === "unknown" || notice.id === id) changed?.();
+    });
+    try {
+      for (;;) {
+        const change = new Promise<void>((resolve) => (changed = resolve));
+        const request = await store.get(id);
+        if (request?.state.kind !== "pending" || signal.aborted) return request;
+        const aborted = addAbortListener(signal, () => changed?.());
+        // Its own time may end it, too: nobody announces that.
+        const timer = setTimeout(
+          () => changed?.(),
+          Math.min(untilMs(request, this.#now()), LONGEST_WAIT_MS),
+        );
+        await change;
+        clearTimeout(timer);
+        aborted[Symbol.dispose]();
+      }
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** Nobody waits for it any more: it shall not be signed by mistake. */
+  async withdraw(id: RequestId, by: string): Promise<boolean> {
+    const change = await this.#options.store.cancel(id, { by, now: this.#now() });
+    return change.kind === "moved";
+  }
+
   async ask(asked: Asked): Promise<Opening> {
     const now = this.#now();
     return this.#options.store.openOrJoin(asked, {
@@ -87,6 +126,12 @@ export class ApprovalDesk {
   #now(): Instant {
     return formatInstant(this.#options.now());
   }
+}
+
+const LONGEST_WAIT_MS = 60_000;
+
+function untilMs({ expiresAt }: Request, now: Instant): number {
+  return Math.max(1000, Date.parse(expiresAt) - Date.parse(now));
 }
 
 function usesLeft(

@@ -12,6 +12,9 @@ export interface FrontendFlowOptions {
   readonly fail: (error: unknown) => void;
 }
 
+/** A frontend that is held back may have sent so much more; then it is not read any further. */
+const MAX_LATE_BYTES = 256 * 1024;
+
 /**
  * A frontend's messages, one at a time and in order. Those that may pass are written as they came, in runs as long
  * as the chunk. Whoever takes a message may stop the flow until something is known; nothing overtakes it then.
@@ -19,6 +22,9 @@ export interface FrontendFlowOptions {
 export class FrontendFlow {
   readonly #options: FrontendFlowOptions;
   readonly #framer: FrontendFramer;
+  /** What came while stopped. The socket is read on, as that is how one learns that the frontend has left. */
+  readonly #late: Buffer[] = [];
+  #lateBytes = 0;
   /** Messages of the framer's buffer that may pass and are not written yet. */
   #runStart = 0;
   #runEnd = 0;
@@ -37,8 +43,14 @@ export class FrontendFlow {
 
   receive(chunk: Buffer): void {
     this.#options.countBytes(chunk.length);
-    this.#framer.push(chunk);
-    this.#pump();
+    if (!this.#isStopped) {
+      this.#framer.push(chunk);
+      this.#pump();
+      return;
+    }
+    this.#late.push(chunk);
+    this.#lateBytes += chunk.length;
+    if (this.#lateBytes >= MAX_LATE_BYTES) this.#options.frontend.pause();
   }
 
   /** The current message goes on as it came. */
@@ -83,7 +95,6 @@ export class FrontendFlow {
   /** Takes no message until `goOn`; the current one stays current. */
   stop(): void {
     this.#isStopped = true;
-    this.#options.frontend.pause();
   }
 
   goOn(next: () => void): void {
@@ -96,6 +107,7 @@ export class FrontendFlow {
       return;
     }
     this.#pump();
+    this.#takeLate();
     this.#readOn();
   }
 
@@ -116,6 +128,16 @@ export class FrontendFlow {
       if (!this.#isStopped && !this.#isEnded) this.flush();
     } catch (error) {
       fail(error);
+    }
+  }
+
+  #takeLate(): void {
+    while (!this.#isStopped && !this.#isEnded) {
+      const chunk = this.#late.shift();
+      if (chunk === undefined) return;
+      this.#lateBytes -= chunk.length;
+      this.#framer.push(chunk);
+      this.#pump();
     }
   }
 

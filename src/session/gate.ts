@@ -1,8 +1,6 @@
 import { bindParameters } from "../approvals/bound-parameters.ts";
-import type { Demand } from "../approvals/covers.ts";
-import { approvedStatement } from "../approvals/document.ts";
 import { assertNever } from "../base/assert-never.ts";
-import { AuditUnavailable } from "../base/errors.ts";
+import { TwokeyError } from "../base/errors.ts";
 import { decide } from "../policy/decide.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -10,18 +8,17 @@ import type { Classification } from "../sql/classification.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { decodeBoundParameters } from "../wire/decode-frontend.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
-import type { ApprovalDesk } from "./approval-desk.ts";
+import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { Classifier } from "./classifier.ts";
-import { judge, summaryOf, type Judged, type Subject } from "./judged.ts";
+import { judge, type Judged, type Subject } from "./judged.ts";
 import {
   blockedRefusal,
   functionCallRefusal,
-  tooManyRequestsRefusal,
+  undecidedRefusal,
   undecodableRefusal,
-  unrecordedRefusal,
-  unsignedRefusal,
   type Refusal,
 } from "./refusal.ts";
+import type { NeedsApproval, SecondPerson } from "./second-person.ts";
 import type { Execution, SessionRecorder } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
@@ -31,7 +28,8 @@ export interface GateOptions {
   readonly policy: () => Policy;
   readonly classifier: Classifier;
   readonly sql: SessionSql;
-  readonly desk: ApprovalDesk;
+  readonly desk: Pick<ApprovalDesk, "settle">;
+  readonly secondPerson: SecondPerson;
   readonly recorder: SessionRecorder;
   readonly metrics: Metrics;
   readonly now: () => Date;
@@ -47,8 +45,6 @@ export type Verdict = { readonly kind: "forward" } | Refused;
 
 /** What becomes of one that does. */
 export type RunVerdict = { readonly kind: "forward"; readonly execution: Execution } | Refused;
-
-type NeedsApproval = Extract<Decision, { action: "require_approval" }>;
 
 const FORWARD: Verdict = { kind: "forward" };
 
@@ -157,7 +153,7 @@ export class Gate {
       this.#judgements = new WeakMap();
     }
     const known = this.#judgements.get(classification);
-    if (known !== undefined) return known;
+    if (known?.text === text) return known;
     const judged = judge(text, classification, this.#decide(classification));
     if (!policy.dependsOnTime) this.#judgements.set(classification, judged);
     return judged;
@@ -190,39 +186,41 @@ export class Gate {
   // --- has someone signed --------------------------------------------------------------------------------
 
   async #forwardIfSigned(subject: Subject, decision: NeedsApproval): Promise<Verdict> {
-    const { desk } = this.#options;
-    const coverage = await desk.look(this.#demand(subject, decision));
-    return coverage.kind === "covered" ? FORWARD : this.#refuseUnsigned(subject, decision);
-  }
-
-  async #runIfSigned(subject: Subject, decision: NeedsApproval): Promise<RunVerdict> {
-    const { desk, recorder, metrics } = this.#options;
-    const taken = await desk.take(this.#demand(subject, decision));
-    if (taken === undefined) return this.#refuseUnsigned(subject, decision);
-    metrics.approval("used");
+    const { secondPerson } = this.#options;
     try {
-      const execution = await recorder.approved(subject, taken);
-      await desk.settle(taken.use);
-      this.#count(subject.judged, "allow");
-      return { kind: "forward", execution };
+      if (await secondPerson.hasSigned(subject, decision)) return FORWARD;
+      this.#count(subject.judged, "require_approval");
+      const refusal = await secondPerson.ask(subject, decision);
+      return refusal === undefined ? FORWARD : refuse(refusal);
     } catch (error) {
-      return refuseUnrecorded(error);
+      return refuseUndecided(error);
     }
   }
 
-  #demand({ judged, parameters }: Subject, decision: NeedsApproval): Demand {
-    const { principal, place, upstream } = this.#options.situation;
-    return {
-      requester: principal.name,
-      database: place.database,
-      environment: decision.environment,
-      upstream,
-      rule: decision.rule,
-      sql: judged.text,
-      parameters,
-      isAnyParameterAllowed: false,
-      terms: decision.terms,
-    };
+  async #runIfSigned(subject: Subject, decision: NeedsApproval): Promise<RunVerdict> {
+    const { secondPerson } = this.#options;
+    try {
+      for (;;) {
+        const taken = await secondPerson.take(subject, decision);
+        if (taken !== undefined)
+          return { kind: "forward", execution: await this.#use(subject, taken) };
+        this.#count(subject.judged, "require_approval");
+        const refusal = await secondPerson.ask(subject, decision);
+        if (refusal !== undefined) return refuse(refusal);
+        // Signed while it waited; somebody else may still be quicker to use it.
+      }
+    } catch (error) {
+      return refuseUndecided(error);
+    }
+  }
+
+  /** The use is on record and on disk before it is settled, and settled before the statement is sent. */
+  async #use(subject: Subject, taken: TakenUse): Promise<Execution> {
+    const { recorder, desk } = this.#options;
+    const execution = await recorder.approved(subject, taken);
+    await desk.settle(taken.use);
+    this.#count(subject.judged, "allow");
+    return execution;
   }
 
   // --- on record, done or refused ---------------------------------------------------------------------------
@@ -235,9 +233,9 @@ export class Gate {
       const onRecord = recorder.beforeEffect(execution);
       return onRecord === undefined
         ? { kind: "forward", execution }
-        : onRecord.then(() => ({ kind: "forward" as const, execution }), refuseUnrecorded);
+        : onRecord.then(() => ({ kind: "forward" as const, execution }), refuseUndecided);
     } catch (error) {
-      return refuseUnrecorded(error);
+      return refuseUndecided(error);
     }
   }
 
@@ -246,7 +244,7 @@ export class Gate {
     try {
       return { kind: "forward", execution: this.#options.recorder.continued(subject) };
     } catch (error) {
-      return refuseUnrecorded(error);
+      return refuseUndecided(error);
     }
   }
 
@@ -256,42 +254,9 @@ export class Gate {
     try {
       this.#options.recorder.refused(subject);
     } catch (error) {
-      return refuseUnrecorded(error);
+      return refuseUndecided(error);
     }
     return refuse(blockedRefusal(decision, judged.classification));
-  }
-
-  async #refuseUnsigned(subject: Subject, decision: NeedsApproval): Promise<Refused> {
-    const { desk, recorder, metrics, situation } = this.#options;
-    const { judged, parameters } = subject;
-    this.#count(judged, "require_approval");
-    const opening = await desk.ask({
-      requester: situation.principal.name,
-      roles: situation.principal.roles,
-      client: [situation.address, situation.client.applicationName].filter(Boolean).join(" "),
-      database: situation.place.database,
-      environment: decision.environment,
-      upstream: situation.upstream,
-      rule: decision.rule,
-      terms: decision.terms,
-      statements: [approvedStatement(judged.text, parameters)],
-      summary: summaryOf(judged.classification, decision.statement),
-      effects: judged.classification.effects,
-      reason: "",
-    });
-    try {
-      if (opening.kind === "too_many_open") {
-        recorder.refused(subject);
-        return refuse(tooManyRequestsRefusal(decision, opening.open));
-      }
-      const { request } = opening;
-      metrics.request(opening.kind === "opened" ? "created" : "joined");
-      recorder.refused(subject, request.id);
-      if (opening.kind === "opened") recorder.requested(subject, request.id);
-      return refuse(unsignedRefusal(decision, { classification: judged.classification, request }));
-    } catch (error) {
-      return refuseUnrecorded(error);
-    }
   }
 
   #count({ countedAs }: Judged, action: Decision["action"]): void {
@@ -308,8 +273,8 @@ function refuse(refusal: Refusal): Refused {
   return { kind: "refuse", refusal };
 }
 
-/** Nothing runs that is not on record; any other error ends the session. */
-function refuseUnrecorded(error: unknown): Refused {
-  if (error instanceof AuditUnavailable) return refuse(unrecordedRefusal(error));
+/** What can't be decided or recorded does not run; an error that nobody foresaw ends the session. */
+function refuseUndecided(error: unknown): Refused {
+  if (error instanceof TwokeyError) return refuse(undecidedRefusal(error));
   throw error;
 }

@@ -1,7 +1,8 @@
-import { SQLSTATE, type AuditUnavailable, type Sqlstate } from "../base/errors.ts";
+import { SQLSTATE, type Sqlstate, type TwokeyError } from "../base/errors.ts";
 import type { Request } from "../approvals/request.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Classification, UnparsedClassification } from "../sql/classification.ts";
+import { encodeNoticeResponse } from "../wire/encode-backend.ts";
 import { summaryOf } from "./judged.ts";
 
 /** What a frontend is told instead of an answer: what was refused, by which rule, where, and the way out. */
@@ -57,13 +58,46 @@ export function tooManyRequestsRefusal(decision: NeedsApproval, open: number): R
   };
 }
 
-/** Nothing runs that is not on record. */
-export function unrecordedRefusal({ message }: AuditUnavailable): Refusal {
+/** What can't be decided or recorded does not run. */
+export function undecidedRefusal({ sqlstate, message, detail, hint }: TwokeyError): Refusal {
+  return { sqlstate, message: `twokey: the statement was not run: ${message}`, detail, hint };
+}
+
+/** The request was rejected, cancelled or has expired while the statement waited for it. */
+export function closedRefusal(
+  decision: NeedsApproval,
+  { classification, request }: { classification: Classification; request: Request },
+): Refusal {
+  const { state, id } = request;
+  const why =
+    state.kind === "rejected" ? `was rejected by ${state.by}: ${state.reason}` : `is ${state.kind}`;
   return {
-    sqlstate: SQLSTATE.ioError,
-    message: `twokey: the statement was not run, since it can't be recorded: ${message}`,
-    hint: "The operator of Twokey has to look at the audit log's disk; statements run again once it can be written.",
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: ${summaryOf(classification, decision.statement)} is refused in ${decision.environment}`,
+    detail: `Rule "${decision.rule}". Request ${id} ${why}.`,
   };
+}
+
+/** As the server says it of a statement that was running. */
+export function canceledRefusal(): Refusal {
+  return { sqlstate: SQLSTATE.queryCanceled, message: "canceling statement due to user request" };
+}
+
+/** What a frontend is told whose statement waits. */
+export function waitingNotice(
+  decision: NeedsApproval,
+  { classification, request }: { classification: Classification; request: Request },
+): Buffer {
+  const { rule, environment, statement, terms } = decision;
+  const signers = terms.approvers.join(" or ");
+  return encodeNoticeResponse({
+    severity: "NOTICE",
+    sqlstate: SQLSTATE.successfulCompletion,
+    message: `twokey: ${summaryOf(classification, statement)} waits for a second person in ${environment}`,
+    detail: `Rule "${rule}". Request ${request.id} can be signed by ${signers}.`,
+    hint: `Ask ${signers} to run: twokey approve ${request.id}
+It waits for ${terms.holdSeconds} s, then it is refused; cancel it to stop waiting.`,
+  });
 }
 
 export function undecodableRefusal(): Refusal {

@@ -8,6 +8,7 @@ import { encodeFatal } from "./fatal.ts";
 import { ForwardPath } from "./forward-path.ts";
 import { FrontendFlow } from "./frontend-flow.ts";
 import type { Gate } from "./gate.ts";
+import type { HoldLine, Holds } from "./holds.ts";
 import type { Subject } from "./judged.ts";
 import { ReturnPath } from "./return-path.ts";
 import type { Execution } from "./session-recorder.ts";
@@ -19,6 +20,7 @@ export interface RelayOptions {
   readonly upstream: UpstreamConnection;
   readonly gate: Gate;
   readonly sql: SessionSql;
+  readonly holds: Holds;
   readonly maxMessageBytes: number;
   readonly maxNamedObjects: number;
   readonly countBytes: (direction: "to_upstream" | "to_frontend", bytes: number) => void;
@@ -32,7 +34,7 @@ export type Ending =
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** A frontend and its upstream, joined until one of them leaves. */
-export class Relay implements UpstreamListener {
+export class Relay implements UpstreamListener, HoldLine {
   readonly ending: Promise<Ending>;
   readonly #options: RelayOptions;
   readonly #state: ProtocolState<Subject, Execution>;
@@ -105,6 +107,7 @@ export class Relay implements UpstreamListener {
     frontend.on("error", (error) => {
       this.#end({ kind: "frontend_lost", error });
     });
+    this.#options.holds.attach(this);
     upstream.listen(this);
     frontend.resume();
   }
@@ -115,7 +118,17 @@ export class Relay implements UpstreamListener {
     return isSettled && transactionStatus === "I" && !this.#flow.isStopped;
   }
 
-  get activity(): "idle" | "active" | "in_transaction" | "failed_transaction" {
+  get canHold(): boolean {
+    const { isSettled, transactionStatus } = this.#state;
+    return isSettled && transactionStatus === "I";
+  }
+
+  tell(message: Buffer): void {
+    if (!this.#isEnded) this.#options.frontend.write(message);
+  }
+
+  get activity(): "idle" | "active" | "in_transaction" | "failed_transaction" | "held" {
+    if (this.#options.holds.isHolding) return "held";
     if (!this.#state.isSettled) return "active";
     switch (this.#state.transactionStatus) {
       case "I":
@@ -164,6 +177,7 @@ export class Relay implements UpstreamListener {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#flow.end();
+    this.#options.holds.leave();
     this.#state.connectionLost(SQLSTATE.connectionFailure);
     const { frontend, upstream } = this.#options;
     if (ending.kind === "terminated") upstream.end(TERMINATE);

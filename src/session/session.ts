@@ -15,9 +15,11 @@ import { NEWEST_MINOR_VERSION } from "../wire/startup-packet.ts";
 import { authenticate, type Authenticated } from "./authenticate.ts";
 import type { CancelKey } from "./cancel-keys.ts";
 import { Gate } from "./gate.ts";
+import { Holds } from "./holds.ts";
 import type { Opening } from "./open-frontend.ts";
 import { Relay, type Ending } from "./relay.ts";
 import type { Route, SessionServices } from "./services.ts";
+import { SecondPerson } from "./second-person.ts";
 import { SessionRecorder } from "./session-recorder.ts";
 import { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
@@ -49,7 +51,19 @@ export async function runSession(
   const sql = new SessionSql();
   const { policy, desk, metrics, now } = services;
   const { classifier } = route;
-  const gate = new Gate({ situation, policy, classifier, sql, desk, recorder, metrics, now });
+  const holds = new Holds();
+  const secondPerson = new SecondPerson({ situation, desk, holds, recorder, metrics });
+  const gate = new Gate({
+    situation,
+    policy,
+    classifier,
+    sql,
+    desk,
+    secondPerson,
+    recorder,
+    metrics,
+    now,
+  });
 
   const settings = await judgedSettings(opened, gate);
   const link = await route.connect(settings, deadline);
@@ -60,7 +74,7 @@ export async function runSession(
     link.connection.destroy();
     throw error;
   }
-  await relay({ opened, link, gate, sql, recorder, situation, route, services });
+  await relay({ opened, link, gate, sql, holds, recorder, situation, route, services });
 }
 
 interface Started {
@@ -68,6 +82,7 @@ interface Started {
   readonly link: UpstreamLink;
   readonly gate: Gate;
   readonly sql: SessionSql;
+  readonly holds: Holds;
   readonly recorder: SessionRecorder;
   readonly situation: Situation;
   readonly route: Route;
@@ -75,7 +90,7 @@ interface Started {
 }
 
 async function relay(started: Started): Promise<void> {
-  const { opened, link, gate, sql, recorder, situation, services } = started;
+  const { opened, link, gate, sql, holds, recorder, situation, services } = started;
   const { socket: frontend } = opened;
   const { metrics, sessions, cancelKeys } = services;
   const { maxMessageBytes, maxNamedObjects } = services.limits();
@@ -84,6 +99,7 @@ async function relay(started: Started): Promise<void> {
     upstream: link.connection,
     gate,
     sql,
+    holds,
     maxMessageBytes,
     maxNamedObjects,
     countBytes: (direction, bytes) => {
@@ -105,13 +121,13 @@ async function relay(started: Started): Promise<void> {
 }
 
 /** Everything between a successful authentication and the first statement (PostgreSQL docs, "Start-Up"). */
-function greet({ opened, link, route, services }: Started): CancelKey | undefined {
+function greet({ opened, link, holds, route, services }: Started): CancelKey | undefined {
   const { socket, startup } = opened;
   const key =
     link.key === undefined
       ? undefined
       : services.cancelKeys.issue(link.key.processId, startup.minorVersion, () => {
-          route.cancel(link);
+          if (!holds.cancel()) route.cancel(link);
         });
   socket.write(
     Buffer.concat([
