@@ -86,6 +86,7 @@ class PostgresRequestStore extends RequestSql implements RequestStore {
   ) {
     super(db, {
       maxOpenPerRequester,
+      canLockRows: true,
       announce: async (transaction, id) => {
         await sql`select pg_notify(${channel}, ${id})`.execute(transaction);
       },

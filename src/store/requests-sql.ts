@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import type { ExpressionBuilder } from "kysely";
 import type { CountingApproval } from "../approvals/admit.ts";
 import type { Instant } from "../approvals/instant.ts";
 import { formatRequestId, type RequestId } from "../approvals/request-id.ts";
@@ -28,7 +27,16 @@ import {
   type UseId,
 } from "../approvals/request.ts";
 import { TwokeyError } from "../base/errors.ts";
-import type { RequestDatabase, RequestTables, RequestTransaction } from "./requests-schema.ts";
+import {
+  conditions,
+  countOpen,
+  insertRequest,
+  LostRace,
+  parseRow,
+  updateRequest,
+  type RequestRow,
+} from "./requests-rows.ts";
+import type { RequestDatabase, RequestTransaction } from "./requests-schema.ts";
 
 const MAX_ATTEMPTS = 20;
 const MAX_PAGE = 200;
@@ -37,6 +45,8 @@ const MAX_SWEEP = 1000;
 /** What the two stores do differently. */
 export interface RequestSqlOptions {
   readonly maxOpenPerRequester: number;
+  /** Whether rows can be locked while they are changed (FOR UPDATE): then racing changes queue up, not start over. */
+  readonly canLockRows: boolean;
   /** Tells other replicas, when and only when the transaction commits. */
   readonly announce: (transaction: RequestTransaction, id: RequestId) => Promise<void>;
   /** Tells this one, after the commit. */
@@ -68,7 +78,9 @@ export class RequestSql {
   }
 
   async get(id: RequestId): Promise<Request | undefined> {
-    const row = await orUnavailable(find(this.#db, id));
+    const row = await orUnavailable(
+      this.#db.selectFrom("requests").selectAll().where("id", "=", id).executeTakeFirst(),
+    );
     return row === undefined ? undefined : parseRow(row);
   }
 
@@ -154,7 +166,12 @@ export class RequestSql {
 
   async #change(id: RequestId, transition: (request: Request) => Transition): Promise<Change> {
     const change = await this.#attempt(async (transaction): Promise<Change> => {
-      const row = await find(transaction, id);
+      const row = await transaction
+        .selectFrom("requests")
+        .selectAll()
+        .where("id", "=", id)
+        .$if(this.#options.canLockRows, (query) => query.forUpdate())
+        .executeTakeFirst();
       if (row === undefined) return { kind: "unknown_request" };
       const request = parseRow(row);
       const next = transition(request);
@@ -176,13 +193,14 @@ export class RequestSql {
       .selectFrom("requests")
       .selectAll()
       .where("open_key", "=", key)
+      .$if(this.#options.canLockRows, (query) => query.forUpdate())
       .executeTakeFirst();
     if (row !== undefined) {
       const before = parseRow(row);
       const request = expireRequest(before, times.now);
       if (isOpen(request)) {
         const joined = joinRequest(request);
-        await update(transaction, row, joined);
+        await updateRequest(transaction, row, joined);
         return { kind: "joined", request: joined };
       }
       await this.#write(transaction, row, before, request);
@@ -191,7 +209,7 @@ export class RequestSql {
     const open = await countOpen(transaction, asked.requester, times.now);
     if (open >= this.#options.maxOpenPerRequester) return { kind: "too_many_open", open };
     const request = openRequest(formatRequestId(randomBytes(6)), asked, times);
-    await insert(transaction, request);
+    await insertRequest(transaction, request);
     await this.#options.announce(transaction, request.id);
     return { kind: "opened", request };
   }
@@ -202,7 +220,7 @@ export class RequestSql {
     before: Request,
     after: Request,
   ): Promise<void> {
-    await update(transaction, row, after);
+    await updateRequest(transaction, row, after);
     const uses = after.uses.slice(before.uses.length);
     if (uses.length > 0) {
       // INVARIANT: (request, step) is unique, so a step is taken once even if the row above were set back.
@@ -240,15 +258,6 @@ export class RequestSql {
   }
 }
 
-type RequestRow = RequestTables["requests"];
-
-/** Somebody else changed the row between our reading and our writing. */
-class LostRace extends StoreUnavailable {
-  constructor() {
-    super("the request is being changed by too many at once");
-  }
-}
-
 function expiry(request: Request, now: Instant): Transition {
   const expired = expireRequest(request, now);
   return expired === request
@@ -256,119 +265,18 @@ function expiry(request: Request, now: Instant): Transition {
     : { kind: "moved", request: expired };
 }
 
-async function find(
-  db: RequestDatabase | RequestTransaction,
-  id: RequestId,
-): Promise<RequestRow | undefined> {
-  return db.selectFrom("requests").selectAll().where("id", "=", id).executeTakeFirst();
-}
-
-function conditions(
-  where: ExpressionBuilder<RequestTables, "requests">,
-  { states, requester, database, environment, statement, after }: RequestFilter,
-): ReturnType<typeof where.and>[] {
-  const all: ReturnType<typeof where.and>[] = [];
-  if (states !== undefined) all.push(where.and([where("state", "in", [...states])]));
-  if (requester !== undefined) all.push(where.and([where("requester", "=", requester)]));
-  if (database !== undefined) all.push(where.and([where("database", "=", database)]));
-  if (environment !== undefined) all.push(where.and([where("environment", "=", environment)]));
-  if (statement !== undefined) {
-    const having = where
-      .selectFrom("request_statements")
-      .select("request_id")
-      .where("sha256", "=", statement);
-    all.push(where.and([where("id", "in", having)]));
-  }
-  if (after !== undefined) {
-    const [createdAt = "", id = ""] = after.split(" ");
-    const earlier = where("created_at", "<", createdAt);
-    const same = where.and([where("created_at", "=", createdAt), where("id", "<", id)]);
-    all.push(where.and([where.or([earlier, same])]));
-  }
-  return all;
-}
-
-async function countOpen(
-  transaction: RequestTransaction,
-  requester: string,
-  now: Instant,
-): Promise<number> {
-  const { open } = await transaction
-    .selectFrom("requests")
-    .select((select) => select.fn.countAll().as("open"))
-    .where("requester", "=", requester)
-    .where("open_key", "is not", null)
-    .where("expires_at", ">", now)
-    .executeTakeFirstOrThrow();
-  return Number(open);
-}
-
-async function insert(transaction: RequestTransaction, request: Request): Promise<void> {
-  const inserted = await transaction
-    .insertInto("requests")
-    .values({ ...columns(request), version: 1 })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning("id")
-    .executeTakeFirst();
-  // The same refusal at another replica, or, one in a thousand million, the same number.
-  if (inserted === undefined) throw new LostRace();
-  const statements = request.asked.statements.map(({ sha256 }, position) => ({
-    request_id: request.id,
-    position,
-    sha256,
-  }));
-  await transaction.insertInto("request_statements").values(statements).execute();
-}
-
-async function update(
-  transaction: RequestTransaction,
-  { id, version }: RequestRow,
-  request: Request,
-): Promise<void> {
-  const updated = await transaction
-    .updateTable("requests")
-    .set({ ...columns(request), version: version + 1 })
-    .where("id", "=", id)
-    .where("version", "=", version)
-    .returning("id")
-    .executeTakeFirst();
-  if (updated === undefined) throw new LostRace();
-}
-
-function columns(request: Request): Omit<RequestRow, "version"> {
-  const { id, asked, state, createdAt, expiresAt } = request;
-  return {
-    id,
-    open_key: isOpen(request) ? joinKey(asked) : null,
-    state: state.kind,
-    requester: asked.requester,
-    database: asked.database,
-    environment: asked.environment,
-    created_at: createdAt,
-    expires_at: expiresAt,
-    body: JSON.stringify(request),
-  };
-}
-
-/** What we wrote ourselves, so only edits by another hand are looked for: columns and body must agree. */
-function parseRow({ version, ...row }: RequestRow): Request {
-  const damaged = `request ${row.id} (version ${version}) was changed by another hand`;
-  try {
-    const request = JSON.parse(row.body) as Request;
-    const expected = Object.entries(columns(request));
-    const actual = new Map<string, unknown>(Object.entries(row));
-    if (expected.every(([name, value]) => actual.get(name) === value)) return request;
-  } catch (cause) {
-    throw new StoreUnavailable(damaged, { cause });
-  }
-  throw new StoreUnavailable(damaged);
-}
-
 async function orUnavailable<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
     if (cause instanceof TwokeyError) throw cause;
+    if (isSerializationFailure(cause)) throw new LostRace({ cause });
     throw new StoreUnavailable("the request store can't be used", { cause });
   }
+}
+
+/** PostgreSQL gave up one of two transactions; which may happen where the database's default isolation is stricter. */
+function isSerializationFailure(cause: unknown): boolean {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "40001" || code === "40P01";
 }

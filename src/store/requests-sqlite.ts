@@ -53,6 +53,7 @@ class SqliteRequestStore extends RequestSql implements RequestStore {
     const listeners = new ChangeListeners();
     super(db, {
       maxOpenPerRequester,
+      canLockRows: false,
       announce: () => Promise.resolve(),
       changed: (id) => {
         listeners.notify({ kind: "request", id });

@@ -1,11 +1,13 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { addSeconds } from "../../src/approvals/instant.ts";
 import type { ChangeNotice } from "../../src/approvals/request-store.ts";
 import { Secret } from "../../src/base/secret.ts";
 import {
   openPostgresRequestStore,
   type PostgresStoreConnection,
 } from "../../src/store/requests-postgres.ts";
+import { ASKED, NOW } from "../approvals/people.ts";
 import { describeRequestStore, MAX_OPEN } from "../store/request-store.contract.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
@@ -58,6 +60,21 @@ describe("request store in PostgreSQL", () => {
     );
     await Promise.all(stores.map((store) => store.close()));
   });
+
+  it.each(["read committed", "serializable"])(
+    "stands a rush of equals when %s",
+    async (isolation) => {
+      await run("drop schema if exists twokey cascade");
+      await run(`alter database postgres set default_transaction_isolation = '${isolation}'`);
+      const store = await openPostgresRequestStore({ connection, maxOpenPerRequester: MAX_OPEN });
+      const times = { now: NOW, expiresAt: addSeconds(NOW, 60) };
+      await Promise.all(Array.from({ length: 100 }, () => store.openOrJoin(ASKED, times)));
+      const { requests } = await store.list({ limit: 5 });
+      await store.close();
+      await run("alter database postgres reset default_transaction_isolation");
+      expect(requests.map(({ timesAsked }) => timesAsked)).toEqual([100]);
+    },
+  );
 
   it("hears of changes again after its connection was lost", async () => {
     const store = await openPostgresRequestStore({ connection, maxOpenPerRequester: MAX_OPEN });
