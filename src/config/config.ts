@@ -99,7 +99,7 @@ export interface PrincipalConfig {
   readonly expiresAt: Date | undefined;
 }
 
-export interface Approvals {
+interface Approvals {
   /** Always there where a rule asks for an approval. */
   readonly allowedSignersFile: string | undefined;
   readonly revokedKeysFile: string | undefined;
@@ -107,7 +107,7 @@ export interface Approvals {
   readonly maxOpenRequests: number;
 }
 
-export interface Limits {
+interface Limits {
   readonly startupTimeoutMs: number;
   readonly maxMessageBytes: number;
   readonly maxStatementBytes: number;

@@ -50,7 +50,7 @@ export interface Conditions {
   readonly during?: Schedule | undefined;
 }
 
-export interface EffectCondition {
+interface EffectCondition {
   /** It has at least one of these. */
   readonly any?: readonly Effect[] | undefined;
   /** It has each of these. */
@@ -59,7 +59,7 @@ export interface EffectCondition {
   readonly only?: readonly Effect[] | undefined;
 }
 
-export interface ObjectCondition {
+interface ObjectCondition {
   /** It names at least one that is, or by an unqualified name may be, one of these. */
   readonly any?: readonly ObjectPattern[] | undefined;
   /** It names at least one object, and each is for certain one of these. */
@@ -67,7 +67,7 @@ export interface ObjectCondition {
 }
 
 /** Globs; what is absent is not asked. */
-export interface ObjectPattern {
+interface ObjectPattern {
   readonly kind?: string | undefined;
   readonly schema?: string | undefined;
   readonly name?: string | undefined;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -220,4 +220,10 @@ test("runs setup that is given as an option", async () => {
     "DROP TABLE s",
   );
   expect(JSON.parse(outcome.stdout)).toMatchObject({ destructive: false });
+});
+
+test("the how-to shows what is really printed", async () => {
+  const page = readFileSync("docs/how-to/write-a-policy.md", "utf8");
+  const [, sql = "", shown] = /\$ twokey explain "(.*)"\n([^`]*)```/.exec(page) ?? [];
+  expect((await explain(sql)).stdout).toBe(shown);
 });
