@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// A worker thread inherits execArgv, so a parser worker started from a test loads TypeScript too.
-const execArgv = ["--import", "tsx"];
+// A worker thread inherits execArgv, so a parser worker started from a test loads TypeScript too. Not `--import tsx`:
+// on Node 20 that does not reach into worker threads.
+const tsx = import.meta.resolve("tsx/esm/api");
+const execArgv = ["--import", `data:text/javascript,import {register} from "${tsx}"; register()`];
 
 export default defineConfig({
   test: {
