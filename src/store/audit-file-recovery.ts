@@ -8,7 +8,7 @@ import { AuditUnavailable } from "../base/errors.ts";
 import { listAuditFiles, type AuditFileName } from "./audit-file-names.ts";
 
 /** Bytes after the last whole record, moved out of the log. */
-export interface TornTail {
+interface TornTail {
   readonly file: string;
   readonly bytes: number;
   readonly sha256: Sha256;

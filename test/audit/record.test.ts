@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { encodeFinished, encodeFragment, parseRecord } from "../../src/audit/record.ts";
+import { encodeFinished, encodeFragment, EVENTS, parseRecord } from "../../src/audit/record.ts";
 import { SQLSTATE, parseSqlstate } from "../../src/base/errors.ts";
 import { seq } from "../support/audit-chain.ts";
 
@@ -30,6 +30,19 @@ describe("the format at the head of record.ts", () => {
     expect(
       `{"seq":${n},"time":"${time}","chain":"${chain}","prev":"${prev}","event":"${event}"${body},"hash":"${seal}"}`,
     ).toBe(example);
+  });
+});
+
+describe("docs/reference/audit-record.md", () => {
+  const page = readFileSync(
+    new URL("../../docs/reference/audit-record.md", import.meta.url),
+    "utf8",
+  );
+
+  it("has every event, and no other", () => {
+    const [, table = ""] = /\n## Events\n([^#]*)/.exec(page) ?? [];
+    const documented = [...table.matchAll(/^\| `([a-z_.]+)`/gm)].map(([, name]) => name);
+    expect(documented).toEqual([...EVENTS]);
   });
 });
 
