@@ -74,13 +74,15 @@ function judgeAll(
 }
 
 function consequencesOf(sql: string, options: ClassifyOptions, depth: number): Consequences {
-  if (depth > MAX_NESTED_TEXTS) return { ...NO_CONSEQUENCES, destructive: true };
+  if (depth > MAX_NESTED_TEXTS) return { ...NO_CONSEQUENCES, destroys: "nested too deeply" };
   if (!sql.isWellFormed() || sql.includes("\0")) return NO_CONSEQUENCES;
   const parsed = parse(sql);
   if (parsed.kind === "refused") return NO_CONSEQUENCES;
   const judgements = judgeAll(parsed.statements, options, depth);
   return {
-    destructive: judgements.some((j) => j.destructive),
+    destroys: judgements
+      .flatMap((j) => j.findings)
+      .find((finding) => finding.of === "destructive")?.because,
     mustRefuse: judgements.some((j) => j.mustRefuse),
     unlinksMany: judgements.some((j) => j.unlinksMany),
     readsAllLargeObjects: judgements.some((j) => j.readsAllLargeObjects),
@@ -90,7 +92,7 @@ function consequencesOf(sql: string, options: ClassifyOptions, depth: number): C
 }
 
 const NO_CONSEQUENCES: Consequences = {
-  destructive: false,
+  destroys: undefined,
   mustRefuse: false,
   unlinksMany: false,
   readsAllLargeObjects: false,
@@ -119,10 +121,10 @@ function united(
 }
 
 function statementOf(j: Judgement, raw: RawStmt, places: Places): StatementClassification {
-  const [node] = (raw.stmt === undefined ? undefined : entryOf(raw.stmt)) ?? [""];
+  const statement = raw.stmt ?? { List: {} };
   return {
-    node,
-    summary: summarize(node, j),
+    node: entryOf(statement)?.[0] ?? "",
+    summary: summarize(statement, j),
     effects: EFFECTS.filter((effect) => j.effects.has(effect)),
     destructive: j.destructive,
     mustRefuse: j.mustRefuse,

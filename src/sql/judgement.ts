@@ -12,7 +12,8 @@ export interface Surroundings {
 
 /** What running a piece of SQL text would lead to, beyond being opaque. */
 export interface Consequences {
-  readonly destructive: boolean;
+  /** What it destroys, as a finding says it. */
+  readonly destroys: string | undefined;
   readonly mustRefuse: boolean;
   readonly unlinksMany: boolean;
   readonly readsAllLargeObjects: boolean;
@@ -119,8 +120,8 @@ export function addConsequences(
   },
 ): Consequences {
   const consequences = j.surroundings.judgeText(sql, session);
-  const { destructive, mustRefuse, objects, unlinksMany, readsAllLargeObjects } = consequences;
-  if (destructive) addDestruction(j, `${from} destroys when it runs`, at);
+  const { destroys, mustRefuse, objects, unlinksMany, readsAllLargeObjects } = consequences;
+  if (destroys !== undefined) addDestruction(j, `${from} destroys: ${destroys}`, at);
   if (mustRefuse) addRefusal(j, `${from} changes how the server reads text`, at);
   j.unlinksMany ||= unlinksMany;
   j.readsAllLargeObjects ||= readsAllLargeObjects;

@@ -178,8 +178,9 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
     const body = doBody(s);
     if (body !== undefined) judgeCode(j, body);
   },
-  CallStmt: (j) => {
+  CallStmt: (j, s) => {
     j.runsUserCode = true;
+    addObject(j, { kind: "procedure", ...qualified(stringsOf(s.funccall?.funcname)) });
     addEffect(j, "opaque", "CALL runs a procedure");
   },
   CreateFunctionStmt: (j, s) => {
@@ -426,7 +427,8 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
   // --- privileges ---
   GrantStmt: (j, s) => {
     addEffect(j, "privilege", s.is_grant === true ? "grants privileges" : "revokes privileges");
-    for (const node of s.objects ?? []) addObject(j, objectOf(s.objtype, node));
+    const type = s.targtype === "ACL_TARGET_ALL_IN_SCHEMA" ? "OBJECT_SCHEMA" : s.objtype;
+    for (const node of s.objects ?? []) addObject(j, objectOf(type, node));
     if (s.objtype === "OBJECT_DATABASE" || s.objtype === "OBJECT_TABLESPACE") j.reach = "cluster";
     if (s.objtype === "OBJECT_PARAMETER_ACL") j.reach = "cluster";
   },
