@@ -17,6 +17,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./start.ts")).startCommand(),
   },
   {
+    name: "demo",
+    summary: "try it: a real PostgreSQL, a shop to break, and what to type",
+    load: async (terminal) => (await import("./demo/demo.ts")).demoCommand(terminal),
+  },
+  {
+    name: "drill",
+    summary: "replay the morning a database was dropped, and see what becomes of it",
+    load: async (terminal) => (await import("./drill/drill.ts")).drillCommand(terminal),
+  },
+  {
     name: "check",
     summary: "list every mistake of a configuration",
     load: async (terminal) => (await import("./check.ts")).checkCommand(terminal),
@@ -50,6 +60,11 @@ export const COMMANDS: readonly Entry[] = [
     name: "audit",
     summary: "verify, search, follow and export the audit log",
     load: async (terminal) => (await import("./audit.ts")).auditCommand(terminal),
+  },
+  {
+    name: "sql",
+    summary: "run statements over a connection, where there is no psql",
+    load: async (terminal) => (await import("./sql.ts")).sqlCommand(terminal),
   },
 ];
 
