@@ -28,6 +28,7 @@
  * A line has at most 4 MiB. A statement's text stands in `sql`, whole. One above the writer's limit is not: the record then has
  * `"sql_spilled":true` and `sql_bytes`, and the text is in a file beside the log named by `sql_sha256`.
  */
+import type { BoundParameter } from "../approvals/bound-parameters.ts";
 import type { Brand } from "../base/brand.ts";
 import type { Json } from "../base/canonical-json.ts";
 import { parseSha256, type Sha256 } from "../base/digest.ts";
@@ -76,6 +77,9 @@ export type StatementFields = StatementText & {
   readonly rule: string;
 };
 
+/** A bound value: itself, or the SHA-256 of its bytes on the wire; `null` for NULL. */
+export type RecordedParameter = BoundParameter | Sha256 | null;
+
 /** The end of a statement that was forwarded. */
 export interface FinishedFields {
   /** `seq` of its `statement.decided`. */
@@ -111,6 +115,8 @@ export interface Events {
     StatementFields & {
       readonly request?: string | undefined;
       readonly approval?: string | undefined;
+      /** What was bound to `$1`, `$2`, …, as far as the configuration wants it on record. */
+      readonly parameters?: readonly RecordedParameter[] | undefined;
     };
   "statement.finished": Omit<SessionFields, "roles" | "client"> & FinishedFields;
   /** `person` is the requester. */
@@ -196,8 +202,8 @@ export interface Events {
     readonly whole_lines: number;
   };
   /**
-   * The log could not be written for a time. Whoever waited for the records `refused_from` to `refused_to` was told so,
-   * and what these decided was not done; `lost` counts the ends of statements and sessions for which there was no room.
+   * The log could not be written for a time. Whoever was still waiting for one of the records `refused_from` to `refused_to`
+   * was told so, and what it decided was not done; `lost` counts the ends of statements and sessions without room.
    */
   "chain.resumed": {
     readonly cause: string;

@@ -26,9 +26,14 @@ export class AuditSegment {
 
   /** @throws Error when there is such a file already, or as `fs` does */
   static create(filePath: string): AuditSegment {
-    const fd = fs.openSync(filePath, "wx+", 0o600);
-    syncDirectory(path.dirname(filePath));
-    return new AuditSegment(filePath, fd, 0);
+    const segment = new AuditSegment(filePath, fs.openSync(filePath, "wx+", 0o600), 0);
+    try {
+      syncDirectory(path.dirname(filePath));
+    } catch (error) {
+      segment.close();
+      throw error;
+    }
+    return segment;
   }
 
   static resume(filePath: string, position: number): AuditSegment {
@@ -51,7 +56,7 @@ export class AuditSegment {
    */
   write(bytes: Uint8Array): void {
     writeAll(this.#fd, bytes, this.#position);
-    if (!this.isInPlace()) throw new Error(`"${this.path}" was removed or replaced`);
+    this.checkPlace();
     this.#position += bytes.length;
   }
 
@@ -70,6 +75,11 @@ export class AuditSegment {
   syncNow(): void {
     fs.fdatasyncSync(this.#fd);
     this.#syncedPosition = this.#position;
+  }
+
+  /** @throws Error when the file is no longer where readers look for it, or that can't be told */
+  checkPlace(): void {
+    if (!this.isInPlace()) throw new Error(`"${this.path}" was removed or replaced`);
   }
 
   /** Whether the path still leads to this very file. */

@@ -391,7 +391,7 @@ export class AuditFile {
       this.flush();
       this.#syncTarget = this.#writtenSeq;
       await this.#segment.sync().catch((error: unknown) => {
-        this.#fail(error);
+        this.#fail(error, this.#syncedSeq + 1);
         throw this.#failure?.error ?? error;
       });
       this.#syncedSeq = this.#syncTarget;
@@ -417,11 +417,16 @@ export class AuditFile {
     const { chain, seq } = this.#writer.head;
     try {
       this.#segment.syncNow();
+    } catch (error) {
+      this.#fail(error, this.#syncedSeq + 1);
+      return;
+    }
+    this.#syncedSeq = seq;
+    try {
       const filePath = path.join(this.#options.directory, auditFileName(chain, seq + 1));
       const next = AuditSegment.create(filePath);
       this.#segment.close();
       this.#segment = next;
-      this.#syncedSeq = seq;
     } catch (error) {
       this.#options.onTrouble?.(error);
     }
@@ -429,8 +434,10 @@ export class AuditFile {
 
   #keepHouse(): void {
     if (this.#failure !== undefined) return;
-    if (!this.#segment.isInPlace()) {
-      this.#fail(new Error(`"${this.#segment.path}" was removed or replaced`));
+    try {
+      this.#segment.checkPlace();
+    } catch (error) {
+      this.#fail(error);
       return;
     }
     const { checkpointEverySeconds } = this.#limits;
@@ -442,7 +449,7 @@ export class AuditFile {
     this.#writeAnchors();
   }
 
-  #fail(cause: unknown): void {
+  #fail(cause: unknown, refusedFrom = this.#writtenSeq + 1): void {
     this.#writeFailures += 1;
     if (this.#failure !== undefined) return;
     const error = new AuditUnavailable("the audit log can't be written", {
@@ -452,7 +459,7 @@ export class AuditFile {
     this.#failure = {
       error,
       sinceUs: this.#now(),
-      refusedFrom: (this.#writtenSeq + 1) as Seq,
+      refusedFrom: refusedFrom as Seq,
       refusedTo: this.#writer.seq,
       lost: 0,
       retryMs: RETRY_MS.first,

@@ -216,6 +216,24 @@ describe("a writer", () => {
     verified();
   });
 
+  it("signs what has been under no checkpoint for a time, and syncs it", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval"] });
+    try {
+      const audit = start({ limits: { checkpointEverySeconds: 0 } });
+      vi.advanceTimersByTime(5000);
+      await audit.written(audit.append(end("1")));
+      vi.advanceTimersByTime(1000);
+      await vi.waitFor(() => {
+        expect(audit.stats).toMatchObject({ records: 4, unsynced: 0 });
+      });
+      vi.advanceTimersByTime(5000);
+      expect(audit.stats.records).toBe(4);
+      expect(events().at(-1)).toBe("chain.checkpoint");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("keeps checkpoints elsewhere, which show that the log was cut", async () => {
     const anchorFile = path.join(directory, "anchors.jsonl");
     const audit = start({ anchorFile });
@@ -356,6 +374,35 @@ describe("when the log can't be written", () => {
     expect(() => start()).toThrow("another process writes");
     await audit.close();
     expect(events()).toContain("session.end");
+    verified();
+  });
+
+  it("notices that it was removed though nothing is written", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval"] });
+    try {
+      const audit = start();
+      fs.rmSync(directory, { recursive: true });
+      vi.advanceTimersByTime(1000);
+      expect(audit.failure).toBeInstanceOf(AuditUnavailable);
+      await vi.waitFor(() => {
+        expect(audit.failure).toBeUndefined();
+      });
+      verified();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("takes a failed sync before the next file for a failure", async () => {
+    const audit = start({ limits: { maxFileAgeSeconds: 0 } });
+    const broken = failing("fdatasyncSync", "EIO");
+    await audit.synced(audit.append(end("1")));
+    expect(audit.failure).toBeInstanceOf(AuditUnavailable);
+    broken.mockRestore();
+    await vi.waitFor(() => {
+      expect(audit.failure).toBeUndefined();
+    });
+    await audit.close();
     verified();
   });
 
