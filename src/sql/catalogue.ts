@@ -42,6 +42,7 @@ const functionOids = new Map<string, readonly number[]>(
 );
 const operators = new Set(builtins.operators);
 const types = new Set(builtins.types);
+const volatile = new Set(builtins.volatile);
 const aggregates = new Set(builtins.aggregates);
 const acting = new Map<string, FunctionKnowledge & { kind: "acts" }>(
   catalogue.groups.flatMap((group) => {
@@ -106,6 +107,12 @@ export function isKnownType(
   const own = schema === undefined || schema === "pg_catalog" || schema === "information_schema";
   if (own && (types.has(name) || schema === "information_schema")) return true;
   return extension.types?.has(written({ schema, name })) === true;
+}
+
+/** True for a function that may give another value for each row, and for every one that is not PostgreSQL's own. */
+export function isVolatile({ schema, name }: QualifiedName): boolean {
+  const own = schema === undefined || schema === "pg_catalog";
+  return !own || volatile.has(name) || !(functionOids.has(name) || types.has(name));
 }
 
 export function isAggregate(name: string): boolean {

@@ -15,7 +15,8 @@ import { advance } from "./session.ts";
 import type { SqlSession } from "./session.ts";
 import { judgeStatement } from "./statements.ts";
 import { summarize } from "./summary.ts";
-import { entryOf } from "./tree.ts";
+import { as, entryOf } from "./tree.ts";
+import { warningsOf } from "./warnings.ts";
 
 /** Whose grammar the upstream speaks. */
 export type Dialect = "postgresql" | "redshift";
@@ -80,13 +81,12 @@ function consequencesOf(sql: string, options: ClassifyOptions, depth: number): C
   if (parsed.kind === "refused") return NO_CONSEQUENCES;
   const judgements = judgeAll(parsed.statements, options, depth);
   return {
-    destroys: judgements
-      .flatMap((j) => j.findings)
-      .find((finding) => finding.of === "destructive")?.because,
+    destroys: judgements.flatMap((j) => j.findings).find((finding) => finding.of === "destructive")
+      ?.because,
     mustRefuse: judgements.some((j) => j.mustRefuse),
     unlinksMany: judgements.some((j) => j.unlinksMany),
     readsAllLargeObjects: judgements.some((j) => j.readsAllLargeObjects),
-    objects: judgements.flatMap((j) => j.objects),
+    objects: judgements.flatMap((j) => [...j.objects.values()]),
     changes: judgements.flatMap((j) => j.changes),
   };
 }
@@ -107,10 +107,16 @@ function united(
 ): ParsedClassification {
   const present = raw.filter(({ stmt }) => stmt !== undefined);
   const places = new Places(text);
+  const created = new Set<string | undefined>();
   return {
     kind: "parsed",
     text,
-    statements: judgements.map((j, index) => statementOf(j, present[index] ?? {}, places)),
+    statements: judgements.map((j, index) => {
+      const statement = present[index] ?? {};
+      const judged = statementOf(j, statement, places, (table) => created.has(table));
+      created.add(createdTable(statement));
+      return judged;
+    }),
     effects: EFFECTS.filter((effect) => judgements.some((j) => j.effects.has(effect))),
     destructive: judgements.some((j) => j.destructive),
     mustRefuse: judgements.some((j) => j.mustRefuse),
@@ -120,7 +126,12 @@ function united(
   };
 }
 
-function statementOf(j: Judgement, raw: RawStmt, places: Places): StatementClassification {
+function statementOf(
+  j: Judgement,
+  raw: RawStmt,
+  places: Places,
+  isNew: (table: string | undefined) => boolean,
+): StatementClassification {
   const statement = raw.stmt ?? { List: {} };
   return {
     node: entryOf(statement)?.[0] ?? "",
@@ -129,11 +140,16 @@ function statementOf(j: Judgement, raw: RawStmt, places: Places): StatementClass
     destructive: j.destructive,
     mustRefuse: j.mustRefuse,
     reach: j.reach,
-    objects: j.objects,
+    objects: [...j.objects.values()],
     reasons: j.findings.map((finding) => places.reason(finding, raw)),
-    warnings: j.warnings,
+    warnings: warningsOf(statement, isNew),
     changes: j.changes,
   };
+}
+
+function createdTable({ stmt }: RawStmt): string | undefined {
+  const table = as(stmt, "CreateStmt")?.relation ?? as(stmt, "CreateTableAsStmt")?.into?.rel;
+  return table?.relname;
 }
 
 /** Finds the piece of text that a finding stems from. libpg_query counts UTF-8 bytes. */

@@ -1,5 +1,5 @@
 import type { A_Expr, BooleanTest, ColumnRef, Node, SelectStmt, SubLink } from "libpg-query";
-import { isAggregate } from "./catalogue.ts";
+import { isAggregate, isVolatile } from "./catalogue.ts";
 import { booleanOf, constantOf } from "./constants.ts";
 import { innerScope, sourcesOf, targetColumn, withCtes } from "./scope.ts";
 import type { Scope, Source } from "./scope.ts";
@@ -194,8 +194,8 @@ function comparisonVerdict(
   const byBoolean = booleanComparison(operator, left, right, scope, negated);
   if (byBoolean !== undefined) return byBoolean;
   const same = keyOf(left, scope) === keyOf(right, scope);
-  if (same && REFLEXIVE.has(operator) && !isVolatile(left)) return negated ? "none" : "every";
-  if (same && IRREFLEXIVE.has(operator) && !isVolatile(left)) return negated ? "every" : "none";
+  if (same && REFLEXIVE.has(operator) && !callsVolatile(left)) return negated ? "none" : "every";
+  if (same && IRREFLEXIVE.has(operator) && !callsVolatile(left)) return negated ? "every" : "none";
   if (operator === "=" && joinsItself(left, right, scope)) return negated ? "none" : "every";
   if (!dependsOnTarget(whole, scope)) return "free";
   const pattern = patternOf(right);
@@ -239,11 +239,11 @@ function patternOf(node: Node): string | undefined {
   return name === "similar_to_escape" && /^%+$/.test(pattern) ? "" : pattern;
 }
 
-function isVolatile(node: Node): boolean {
+function callsVolatile(node: Node): boolean {
   return contains(node, (name, fields) => {
-    if (name !== "FuncCall") return false;
-    const { name: called } = qualifiedName(fields["funcname"] as Node[] | undefined);
-    return called === "random" || called === "clock_timestamp" || called === "nextval";
+    return (
+      name === "FuncCall" && isVolatile(qualifiedName(fields["funcname"] as Node[] | undefined))
+    );
   });
 }
 

@@ -1,5 +1,5 @@
 import type { CatalogueExtension } from "./catalogue.ts";
-import type { Effect, Reach, Reason, SqlObject, Warning } from "./classification.ts";
+import type { Effect, Reach, Reason, SqlObject } from "./classification.ts";
 import type { SessionChange, SqlSession } from "./session.ts";
 
 /** What is known when a statement is judged, besides its tree. */
@@ -36,9 +36,9 @@ export interface Judgement {
   /** The judgement asked for the session's state, so it may be another one in another session. */
   dependsOnSession: boolean;
   reach: Reach;
-  readonly objects: SqlObject[];
+  /** By all their parts, so that each is named once. */
+  readonly objects: Map<string, SqlObject>;
   readonly findings: Finding[];
-  readonly warnings: Warning[];
   readonly changes: SessionChange[];
   /** Names that WITH gives: no tables, wherever they stand in a FROM. */
   readonly cteNames: Set<string>;
@@ -66,9 +66,8 @@ export function newJudgement(surroundings: Surroundings): Judgement {
     runsText: false,
     dependsOnSession: false,
     reach: "database",
-    objects: [],
+    objects: new Map(),
     findings: [],
-    warnings: [],
     changes: [],
     cteNames: new Set(),
     unlinksMany: false,
@@ -98,11 +97,8 @@ export function addRefusal(j: Judgement, because: string, at?: number): void {
 }
 
 export function addObject(j: Judgement, object: SqlObject): void {
-  const isKnown = j.objects.some(
-    ({ kind, schema, name }) =>
-      kind === object.kind && schema === object.schema && name === object.name,
-  );
-  if (!isKnown) j.objects.push(object);
+  const key = JSON.stringify([object.kind, object.schema ?? null, object.name]);
+  if (!j.objects.has(key)) j.objects.set(key, object);
 }
 
 /** What a text inside the statement would do when it runs counts for `destructive` and `must_refuse`, not as effects. */

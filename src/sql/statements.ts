@@ -745,7 +745,7 @@ function judgeExplain(j: Judgement, s: NodeOf<"ExplainStmt">): void {
   }
   const planned = newJudgement(j.surroundings);
   judgeStatement(planned, s.query);
-  for (const object of planned.objects) addObject(j, object);
+  for (const object of planned.objects.values()) addObject(j, object);
   j.hasParameters = planned.hasParameters;
   j.dependsOnSession = planned.dependsOnSession;
   const execute = as(s.query, "ExecuteStmt");

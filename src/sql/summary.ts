@@ -12,7 +12,7 @@ const MAX_NAMES = 3;
 export function summarize(statement: Node, j: Judgement): string {
   const [name] = entryOf(statement) ?? [""];
   const command = commandOf(statement, name);
-  const named = namesOf(j.objects);
+  const named = namesOf([...j.objects.values()]);
   const words = [command, linkOf(name, j), named].filter((part) => part !== "").join(" ");
   const hidden = j.destructive && !SPEAKS_FOR_ITSELF.test(command) ? destructionOf(j) : "";
   return shortened(printable(`${words}${hidden}`));
@@ -44,7 +44,7 @@ function commandOf(statement: Node, name: string): string {
   if (grant !== undefined) return grant.is_grant === true ? "GRANT" : "REVOKE";
   const alter = as(statement, "AlterTableStmt");
   if (alter !== undefined) return `ALTER ${kindOf(alter.objtype).toUpperCase()}`;
-  return Object.hasOwn(COMMANDS, name) ? (COMMANDS[name as PlainName] ?? name) : name;
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name as PlainName] : name;
 }
 
 function linkOf(name: string, j: Judgement): string {
@@ -53,7 +53,7 @@ function linkOf(name: string, j: Judgement): string {
     return j.destructive ? "without a filter on" : "";
   }
   if (name === "InsertStmt" || name === "MergeStmt") return "into";
-  return name === "SelectStmt" && j.objects.length > 0 ? "from" : "";
+  return name === "SelectStmt" && j.objects.size > 0 ? "from" : "";
 }
 
 /** Commands whose name already says that something is lost. */
