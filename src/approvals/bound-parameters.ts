@@ -42,7 +42,8 @@ export function bindParameters(values: readonly BindValue[]): "none" | readonly 
   return values.length === 0 ? "none" : values.map(boundParameter);
 }
 
-function boundParameter({ oid, format, value }: BindValue): BoundParameter {
+/** One value: itself where it can be read, else its digest. */
+export function boundParameter({ oid, format, value }: BindValue): BoundParameter {
   if (value === null) return { oid, null: true };
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (format === "text") {

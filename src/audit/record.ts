@@ -142,10 +142,13 @@ export interface Events {
     readonly public_key: string;
   };
   /** `person` is the requester, whose statement runs under it. */
-  "approval.used": Omit<SessionFields, "roles" | "client"> & {
+  "approval.used": Omit<SessionFields, "session" | "roles" | "client"> & {
+    readonly session?: string | undefined;
     readonly request: string;
     readonly approval: string;
-    readonly uses_left: number;
+    readonly uses_left?: number | undefined;
+    /** Found after a crash: it was taken before, and nobody can tell whether its statement was sent. */
+    readonly recovered?: true | undefined;
   };
   /** By a person who said no, or of a signature that does not hold. */
   "approval.rejected": {

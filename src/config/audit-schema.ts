@@ -13,8 +13,10 @@ export const auditSchema = z
       ),
     parameters: z
       .enum(["none", "hash", "full"])
-      .default("hash")
-      .describe("What is recorded of bound values."),
+      .default("none")
+      .describe(
+        "What is recorded of bound values: nothing, their SHA-256 (which tells short ones to whoever tries), or all.",
+      ),
     rotate: z
       .strictObject({
         size: size({ min: "1MiB", max: "64GiB" })

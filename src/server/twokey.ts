@@ -27,6 +27,7 @@ import { openLoginSecret } from "./login-secret.ts";
 import { openRequestStore } from "./request-stores.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
 import { sessionViews } from "./session-views.ts";
+import { settleUses } from "./settle-uses.ts";
 import { SignerRegistry } from "./signer-registry.ts";
 import { submitRequest } from "./submit.ts";
 
@@ -68,6 +69,9 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
 
     const store = await openRequestStore(config);
     closers.push(() => store.close());
+    // The same after a restart, so that what a killed process left is found.
+    const instance = `${hostname()}:${config.audit.directory}`;
+    await settleUses({ store, audit }, instance);
     const directory = new Directory(
       config,
       openLoginSecret(path.dirname(config.audit.checkpoint.keyFile)),
@@ -103,11 +107,12 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       desk: new ApprovalDesk({
         store,
         registry: () => registry.now(now()),
-        instance: `${hostname()}:${process.pid}`,
+        instance,
         requestSeconds: Math.floor(config.approvals.requestsExpireMs / 1000),
         now,
       }),
       audit,
+      recordedParameters: config.audit.parameters,
       cancelKeys: new CancelKeys(),
       sessions: new OpenSessions(),
       metrics,

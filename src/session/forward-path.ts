@@ -28,10 +28,13 @@ export interface ForwardPathOptions {
   readonly sql: SessionSql;
   readonly state: ProtocolState<Subject, Execution>;
   readonly refusals: SwappedRefusals;
-  /** Prepared statements, portals and unanswered messages that one session may have. */
+  /** Prepared statements and portals that one session may have. */
   readonly maxNamedObjects: number;
   readonly onTerminate: () => void;
 }
+
+// More than the answers that a server keeps to itself until Sync (8 KiB of them), so that waiting for one always ends.
+const MAX_UNANSWERED = 10_000;
 
 /** Frontend to upstream: what each message asks for, what the gate says to it, and what is sent. */
 export class ForwardPath {
@@ -58,7 +61,14 @@ export class ForwardPath {
 
   take(framer: FrontendFramer): void {
     const { type } = framer;
-    const isIgnored = this.#isDropping || this.#options.state.isSkipping;
+    const { state } = this.#options;
+    if (state.unanswered >= MAX_UNANSWERED) {
+      this.#waitForAnswer(() => {
+        this.take(framer);
+      });
+      return;
+    }
+    const isIgnored = this.#isDropping || state.isSkipping;
     if (isIgnored && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return;
     const body = framer.buffer.subarray(framer.bodyStart, framer.end);
     switch (type) {
@@ -96,7 +106,7 @@ export class ForwardPath {
         return;
       case FRONTEND.CopyDone:
       case FRONTEND.CopyFail:
-        this.#options.state.sentCopyEnd();
+        state.sentCopyEnd();
         this.#flow.pass();
         return;
       case FRONTEND.Terminate:
@@ -280,8 +290,8 @@ export class ForwardPath {
     if (state.namedObjects < maxNamedObjects) return;
     throw new LimitReached(
       SQLSTATE.programLimitExceeded,
-      `more than ${maxNamedObjects} prepared statements, portals and unanswered messages in one session`,
-      { hint: "close statements that are no longer used, or raise limits.prepared_statements" },
+      `more than ${maxNamedObjects} prepared statements and portals in one session`,
+      { hint: "close statements that are no longer used, or raise limits.named_objects" },
     );
   }
 

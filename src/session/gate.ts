@@ -123,17 +123,22 @@ export class Gate {
     return needsApproval(judged) ? { ...judged.subject, parameterTypes } : judged.subject;
   }
 
-  /** The subject of a portal; where an approval has to bind its values, with these. */
+  /** The subject of a portal, with its values where an approval has to bind them or the log wants them. */
   bound(subject: Subject, bindBody: Buffer): Subject {
-    if (!needsApproval(subject.judged)) return subject;
-    const parameters = bindParameters(
-      decodeBoundParameters(bindBody).map(({ format, value }, index) => ({
-        oid: subject.parameterTypes[index] ?? 0,
-        format: format === 0 ? ("text" as const) : ("binary" as const),
-        value: value ?? null,
-      })),
-    );
-    return { ...subject, parameters, isSuspended: false };
+    const { judged, parameterTypes } = subject;
+    const isRecorded = judged.hasParameters && this.#options.recorder.wantsParameters;
+    if (!needsApproval(judged) && !isRecorded) return subject;
+    const values = decodeBoundParameters(bindBody).map(({ format, value }, index) => ({
+      oid: parameterTypes[index] ?? 0,
+      format: format === 0 ? ("text" as const) : ("binary" as const),
+      value: value ?? null,
+    }));
+    return {
+      ...subject,
+      parameters: bindParameters(values),
+      recorded: isRecorded ? this.#options.recorder.parameters(values) : undefined,
+      isSuspended: false,
+    };
   }
 
   finished(execution: Execution, outcome: Outcome): void {

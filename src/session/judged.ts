@@ -29,6 +29,8 @@ export interface Subject {
   /** Type OIDs that the `Parse` named. */
   readonly parameterTypes: readonly number[];
   readonly parameters: "none" | readonly BoundParameter[];
+  /** The values as the log wants them. */
+  readonly recorded: Fragment | undefined;
   /** A portal of it that stopped at its row limit: going on is not another execution. */
   isSuspended: boolean;
 }
@@ -53,6 +55,7 @@ export function judge(text: string, classification: Classification, decision: De
       judged: judged as Judged,
       parameterTypes: [],
       parameters: "none" as const,
+      recorded: undefined,
       isSuspended: false,
     },
   });

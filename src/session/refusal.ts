@@ -58,6 +58,19 @@ export function tooManyRequestsRefusal(decision: NeedsApproval, open: number): R
   };
 }
 
+/** Nobody would read it, so nobody shall sign it. */
+export function tooLongToSign(
+  decision: NeedsApproval,
+  { classification, maxBytes }: { classification: Classification; maxBytes: number },
+): Refusal {
+  return {
+    sqlstate: SQLSTATE.programLimitExceeded,
+    message: `twokey: ${summaryOf(classification, decision.statement)} is too long for anybody to sign`,
+    detail: `Rule "${decision.rule}" asks for a second person, who would have to read more than ${maxBytes} bytes.`,
+    hint: "Send it in smaller pieces, or load the rows with COPY.",
+  };
+}
+
 /** What can't be decided or recorded does not run. */
 export function undecidedRefusal({ sqlstate, message, detail, hint }: TwokeyError): Refusal {
   return { sqlstate, message: `twokey: the statement was not run: ${message}`, detail, hint };

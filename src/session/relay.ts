@@ -9,7 +9,7 @@ import { ForwardPath } from "./forward-path.ts";
 import { FrontendFlow } from "./frontend-flow.ts";
 import type { Gate } from "./gate.ts";
 import type { HoldLine, Holds } from "./holds.ts";
-import type { Subject } from "./judged.ts";
+import type { Judged, Subject } from "./judged.ts";
 import { ReturnPath } from "./return-path.ts";
 import type { Execution } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -210,14 +210,34 @@ function lastMessage(ending: Ending): Buffer | undefined {
   }
 }
 
+const NOTHING: NamesMade<Subject> = { statements: [], portals: [], isOneOfSeveral: false };
+
+const namesMade = new WeakMap<Judged, NamesMade<Subject>>();
+
 /** Statements that a SQL PREPARE makes: `Bind` can use them, too. */
-function namesMadeBy({ subject }: Execution): NamesMade<Subject> | undefined {
-  const { classification } = subject.judged;
-  if (classification.kind === "unparsed") return undefined;
-  const statements = classification.statements
+function namesMadeBy({ subject: { judged } }: Execution): NamesMade<Subject> {
+  let names = namesMade.get(judged);
+  if (names === undefined) namesMade.set(judged, (names = findNamesMade(judged)));
+  return names;
+}
+
+function findNamesMade(judged: Judged): NamesMade<Subject> {
+  const { classification, subject } = judged;
+  if (classification.kind === "unparsed") return NOTHING;
+  const made = classification.statements
     .flatMap(({ changes }) => changes)
-    .filter((change) => change.kind === "prepared")
+    .filter((change) => change.kind === "prepared");
+  if (made.length === 0) return NOTHING;
+  // To run what was prepared prepares nothing again: else it would take its name back from whoever has it by then.
+  const statements = classification.statements.map((statement) => ({ ...statement, changes: [] }));
+  const run = {
+    ...subject,
+    judged: { ...judged, classification: { ...classification, statements } },
+  };
+  return {
     // On the wire names are kept a character a byte.
-    .map(({ name }) => [Buffer.from(name).toString("latin1"), subject] as const);
-  return statements.length === 0 ? undefined : { statements, portals: [] };
+    statements: made.map(({ name }) => [Buffer.from(name).toString("latin1"), run] as const),
+    portals: [],
+    isOneOfSeveral: statements.length > 1,
+  };
 }

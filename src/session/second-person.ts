@@ -9,6 +9,7 @@ import { summaryOf, type Subject } from "./judged.ts";
 import {
   canceledRefusal,
   closedRefusal,
+  tooLongToSign,
   tooManyRequestsRefusal,
   unsignedRefusal,
   waitingNotice,
@@ -26,6 +27,9 @@ export interface SecondPersonOptions {
   readonly recorder: SessionRecorder;
   readonly metrics: Metrics;
 }
+
+/** What an approver can be expected to read; the document that is signed holds the text whole. */
+const MAX_SIGNED_BYTES = 256 * 1024;
 
 /** Where a statement needs a second person: has somebody signed, and what happens where nobody has. */
 export class SecondPerson {
@@ -57,7 +61,11 @@ export class SecondPerson {
    */
   async ask(subject: Subject, decision: NeedsApproval): Promise<Refusal | undefined> {
     const { desk, recorder, metrics, holds } = this.#options;
-    const { classification } = subject.judged;
+    const { classification, text } = subject.judged;
+    if (Buffer.byteLength(text) > MAX_SIGNED_BYTES) {
+      recorder.refused(subject);
+      return tooLongToSign(decision, { classification, maxBytes: MAX_SIGNED_BYTES });
+    }
     const opening = await desk.ask(this.#asked(subject, decision));
     if (opening.kind === "too_many_open") {
       recorder.refused(subject);

@@ -46,6 +46,8 @@ export interface SessionServices {
   readonly policy: () => Policy;
   readonly desk: ApprovalDesk;
   readonly audit: AuditFile;
+  /** What is recorded of bound values. */
+  readonly recordedParameters: "none" | "hash" | "full";
   readonly cancelKeys: CancelKeys;
   readonly sessions: OpenSessions;
   readonly metrics: Metrics;

@@ -1,4 +1,6 @@
+import { boundParameter, type BindValue } from "../approvals/bound-parameters.ts";
 import { encodeFragment, type Fragment, type Seq, type SessionFields } from "../audit/record.ts";
+import { sha256 } from "../base/digest.ts";
 import { parseSqlstate, type Sqlstate } from "../base/errors.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { AuditFile } from "../store/audit-file.ts";
@@ -14,6 +16,8 @@ export interface Execution {
   readonly startedAtMs: number;
 }
 
+const NOTHING = encodeFragment({});
+
 const SUCCEEDED = parseSqlstate("00000");
 
 /** One session's records. What all of them share is encoded once, and so is what a statement's text gives. */
@@ -24,12 +28,32 @@ export class SessionRecorder {
   readonly #short: Fragment;
   readonly #texts = new WeakMap<Judged, Partial<Record<Decision["action"], Fragment>>>();
 
-  constructor(audit: AuditFile, fields: SessionFields) {
+  readonly #parameters: "none" | "hash" | "full";
+
+  constructor(
+    audit: AuditFile,
+    fields: SessionFields,
+    { parameters }: { readonly parameters: "none" | "hash" | "full" },
+  ) {
     this.#audit = audit;
+    this.#parameters = parameters;
     this.#fields = fields;
     this.#whole = encodeFragment(fields);
     const { session, person, environment, database } = fields;
     this.#short = encodeFragment({ session, person, environment, database });
+  }
+
+  /** Whether values that are bound are wanted in the log. */
+  get wantsParameters(): boolean {
+    return this.#parameters !== "none";
+  }
+
+  parameters(values: readonly BindValue[]): Fragment {
+    const parameters =
+      this.#parameters === "full"
+        ? values.map((value) => boundParameter(value))
+        : values.map(({ value }) => (value === null ? null : sha256(value)));
+    return encodeFragment({ parameters });
   }
 
   started(how: { readonly authentication: string; readonly tls: string | undefined }): void {
@@ -53,11 +77,12 @@ export class SessionRecorder {
 
   /** @throws AuditUnavailable */
   decided(subject: Subject): Execution {
-    const decided = this.#audit.appendEncoded(
-      "statement.decided",
-      this.#whole,
-      this.#textOf(subject.judged, subject.judged.decision.action),
-    );
+    const { judged, recorded } = subject;
+    const text = this.#textOf(judged, judged.decision.action);
+    const decided =
+      recorded === undefined
+        ? this.#audit.appendEncoded("statement.decided", this.#whole, text)
+        : this.#audit.appendEncoded("statement.decided", this.#whole, text, recorded);
     return { subject, decided, startedAtMs: performance.now() };
   }
 
@@ -96,6 +121,7 @@ export class SessionRecorder {
       this.#whole,
       this.#textOf(subject.judged, "allow"),
       encodeFragment({ request: request.id, approval }),
+      subject.recorded ?? NOTHING,
     );
     await this.#audit.synced(decided);
     return { subject, decided, startedAtMs: performance.now() };

@@ -227,16 +227,17 @@ function situationOf(
 
 function recorderOf(
   { session, principal, address, client, place }: Situation,
-  { audit }: SessionServices,
+  { audit, recordedParameters }: SessionServices,
 ): SessionRecorder {
-  return new SessionRecorder(audit, {
+  const fields = {
     session,
     person: principal.name,
     roles: principal.roles,
     client: { address, application_name: client.applicationName },
     environment: place.environment,
     database: place.database,
-  });
+  };
+  return new SessionRecorder(audit, fields, { parameters: recordedParameters });
 }
 
 /**

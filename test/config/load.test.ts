@@ -99,7 +99,7 @@ describe("a good file", () => {
     expect(config.audit).toMatchObject({
       directory: join(directory, "data/audit"),
       durability: "normal",
-      parameters: "hash",
+      parameters: "none",
       rotate: { sizeBytes: 2 ** 28, afterMs: 86_400_000 },
     });
     expect(config.limits).toEqual({
@@ -179,6 +179,27 @@ databases:
     expect(load(text).upstreams.get("main")?.hosts).toEqual([
       { kind: "unix", path: "/run/postgresql/.s.PGSQL.5433" },
     ]);
+  });
+
+  test("takes all ways to this machine for one server", () => {
+    const text = but("host: db.example,", "host: localhost,")
+      .replace(
+        "databases:",
+        "  b: { host: /run/postgresql, user: x }\n  c: { host: 127.0.0.1, user: x }\ndatabases:",
+      )
+      .replace(
+        "environment: production }",
+        "environment: production }\n  b: { upstream: b, environment: production }\n  c: { upstream: c, environment: production }",
+      );
+    const names = load(text)
+      .databases.get("shop")
+      ?.neighbours.map(({ database }) => database);
+    expect(names).toEqual(["b", "c"]);
+  });
+
+  test("lets a rule stand behind one with an exception", () => {
+    const text = but("name: work\n", "name: work\n    unless: { roles: [lead] }\n");
+    expect(mistakesIn(`${text}  - { name: late, roles: [lead], action: block }\n`)).toEqual([]);
   });
 
   test("hands on what is known of functions, operators and types", () => {
@@ -429,6 +450,11 @@ test.each<[why: string, text: () => string, ...mistakes: string[]]>([
     "a signature that nobody could give",
     () => but("approvers: [lead]", "approvers: [lead], signatures: 2"),
     "14:5 rules.0 - asks for 2 of lead, but only 1 of the people could sign",
+  ],
+  [
+    "a signature that only a disabled person could give",
+    () => but("bob: { roles: [lead] }", "bob: { roles: [lead], disabled: true }"),
+    "14:5 rules.0 - asks for 1 of lead, but only 0 of the people could sign",
   ],
   [
     "an approval without approvers",
