@@ -1,7 +1,7 @@
 import { ProtocolViolation } from "../base/errors.ts";
 
-/** The server's `NAMEDATALEN` - 1: longer names are cut there, so two of ours could be one of its. */
-export const MAX_NAME_BYTES = 63;
+/** The server's `NAMEDATALEN` - 1: it compares names of statements and portals no further than that. */
+const NAME_BYTES = 63;
 
 /** Bytes of the SQL text, without the terminator: a view over the message. */
 export interface QueryMessage {
@@ -183,12 +183,8 @@ class FieldReader {
       this.#position += 1;
       return "";
     }
-    const bytes = this.bytesToZero();
-    if (bytes.length > MAX_NAME_BYTES) {
-      throw this.violation(`has a name of more than ${MAX_NAME_BYTES} bytes`);
-    }
     // One character a byte: names are compared as bytes, whatever their encoding.
-    return bytes.toString("latin1");
+    return this.bytesToZero().toString("latin1", 0, NAME_BYTES);
   }
 
   byte(): number {
