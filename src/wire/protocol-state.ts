@@ -32,7 +32,7 @@ type Pending<S, X> =
       readonly name: string;
       readonly group: number;
     }
-  | { readonly type: "Execute"; readonly execution: X }
+  | { readonly type: "Execute"; readonly execution: X; readonly group: number }
   | ReadyPending<X>
   | { readonly type: "Refused"; readonly name: string | undefined }
   | { readonly type: "Sync" }
@@ -51,6 +51,8 @@ interface ReadyPending<X> {
 export interface NamesMade<S> {
   readonly statements: readonly (readonly [name: string, statement: S])[];
   readonly portals: readonly (readonly [name: string, statement: S])[];
+  /** One of several statements in a message: when that fails, nobody tells whether this was done before. */
+  readonly isOneOfSeveral: boolean;
 }
 
 /**
@@ -102,9 +104,14 @@ export class ProtocolState<S, X> {
     return undefined;
   }
 
+  /** Messages that were forwarded and wait for their answers. */
+  get unanswered(): number {
+    return this.#pending.length - this.#head;
+  }
+
   /** Statements and portals that a frontend keeps; bounded by configuration. */
   get namedObjects(): number {
-    return this.#statements.size + this.#portals.size + (this.#pending.length - this.#head);
+    return this.#statements.size + this.#portals.size;
   }
 
   statement(name: string): Lookup<S> {
@@ -125,11 +132,9 @@ export class ProtocolState<S, X> {
       if (entry.type === "Close" && entry.kind === "portal" && entry.name === name) {
         return this.#resolve(entry.group, undefined, this.#portals.get(name));
       }
-      if (
-        (entry.type === "Query" || entry.type === "Execute") &&
-        this.#isMaking("portals", entry.execution, name)
-      ) {
-        return UNSETTLED;
+      if (entry.type === "Query" || entry.type === "Execute") {
+        const lookup = this.#madeBy(entry, "portals", name);
+        if (lookup !== undefined) return lookup;
       }
     }
     return toLookup(this.#portals.get(name));
@@ -150,7 +155,7 @@ export class ProtocolState<S, X> {
   }
 
   sentExecute(execution: X): void {
-    this.#pending.push({ type: "Execute", execution });
+    this.#pending.push({ type: "Execute", execution, group: this.#group });
   }
 
   /** @param execution - `undefined` for a query of ours that must fail */
@@ -257,7 +262,8 @@ export class ProtocolState<S, X> {
         this.#readyEnded(entry);
         return;
       default:
-      // A Sync that crossed the end of a COPY was answered after all.
+        // A Sync that crossed the end of a COPY was answered after all.
+        this.#isSkipping = false;
     }
   }
 
@@ -279,9 +285,9 @@ export class ProtocolState<S, X> {
       case "Query":
         // It removes the unnamed statement, even if it fails.
         if (name === "") return UNKNOWN;
-        return this.#isMaking("statements", entry.execution, name) ? UNSETTLED : undefined;
+        return this.#madeBy(entry, "statements", name);
       case "Execute":
-        return this.#isMaking("statements", entry.execution, name) ? UNSETTLED : undefined;
+        return this.#madeBy(entry, "statements", name);
       case "Refused":
         return entry.name === name && name === "" ? UNKNOWN : undefined;
       case "Bind":
@@ -292,9 +298,17 @@ export class ProtocolState<S, X> {
     }
   }
 
-  #isMaking(kind: keyof NamesMade<S>, execution: X | undefined, name: string): boolean {
-    if (execution === undefined) return false;
-    return this.#namesMade(execution)?.[kind].some(([made]) => made === name) ?? false;
+  #madeBy(
+    entry: Extract<Pending<S, X>, { type: "Query" | "FunctionCall" | "Execute" }>,
+    kind: "statements" | "portals",
+    name: string,
+  ): Lookup<S> | undefined {
+    if (entry.execution === undefined) return undefined;
+    const made = this.#namesMade(entry.execution)?.[kind].find(([known]) => known === name);
+    if (made === undefined) return undefined;
+    // As in #resolve; and no answer would come to wait for before Sync.
+    const isReached = entry.type === "Execute" && entry.group === this.#group;
+    return isReached ? toLookup(made[1]) : UNSETTLED;
   }
 
   #remember(execution: X): void {
@@ -302,6 +316,14 @@ export class ProtocolState<S, X> {
     if (made === undefined) return;
     for (const [name, statement] of made.statements) this.#statements.set(name, statement);
     for (const [name, statement] of made.portals) this.#portals.set(name, statement);
+  }
+
+  /** Names whose statement may be the one from before, or the one of an execution that has failed. */
+  #forgetDoubtful(execution: X): void {
+    const made = this.#namesMade(execution);
+    if (made?.isOneOfSeveral !== true) return;
+    for (const [name] of made.statements) this.#statements.delete(name);
+    for (const [name] of made.portals) this.#portals.delete(name);
   }
 
   // In its own group a definition either holds or is never reached; in a later one it may have failed.
@@ -355,6 +377,7 @@ export class ProtocolState<S, X> {
     }
     if (execution === undefined) return;
     if (sqlstate !== undefined) {
+      this.#forgetDoubtful(execution);
       this.#onFinished(execution, { kind: "failed", sqlstate });
       return;
     }

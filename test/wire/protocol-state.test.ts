@@ -9,7 +9,9 @@ beforeEach(() => {
   state = new ProtocolState(
     (execution, outcome) => ended.push([execution, outcome.kind]),
     (execution) =>
-      execution === "PREPARE s" ? { statements: [["s", "by SQL"]], portals: [] } : undefined,
+      execution === "PREPARE s"
+        ? { statements: [["s", "by SQL"]], portals: [], isOneOfSeveral: false }
+        : undefined,
   );
 });
 
