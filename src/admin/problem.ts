@@ -41,7 +41,7 @@ export class Problem extends Error {
 /** The problem that whatever was thrown is told as; what nobody meant to throw is told without its text. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof z.ZodError) return new Problem("invalid-request", z.prettifyError(error));
+  if (error instanceof z.ZodError) return new Problem("invalid-request", describeIssues(error));
   if (error instanceof TwokeyError) {
     const isForNow = error.sqlstate === SQLSTATE.ioError || error.sqlstate.startsWith("08");
     if (isForNow) return new Problem("unavailable", error.message, error.hint);
@@ -54,6 +54,12 @@ export function toProblem(error: unknown): Problem {
     return new Problem("invalid-request", error.message);
   }
   return new Problem("internal-error", "internal error", "the running log has the cause");
+}
+
+function describeIssues({ issues }: z.ZodError): string {
+  return issues
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
+    .join("; ");
 }
 
 export function sendProblem(

@@ -46,7 +46,7 @@ async function approve(id: RequestId, options: ApproveOptions, terminal: Termina
   for (const line of ["", ...describeApproval(document, request, terminal.colors), ""]) {
     terminal.note(line);
   }
-  await refuseUnlessAgreed(options, terminal);
+  await refuseUnlessAgreed(id, options, terminal);
 
   const signature = await sign(text, APPROVAL_NAMESPACE);
   const approved = await client.call("POST", `/requests/${id}/approvals`, requestSchema, {
@@ -79,7 +79,11 @@ function refuseOtherThanAsked(
   }
 }
 
-async function refuseUnlessAgreed({ yes }: ApproveOptions, terminal: Terminal): Promise<void> {
+async function refuseUnlessAgreed(
+  id: RequestId,
+  { yes }: ApproveOptions,
+  terminal: Terminal,
+): Promise<void> {
   if (yes) return;
   if (!terminal.isInteractive) {
     throw new CommandFailed(2, "nobody is there to be asked, so nothing was signed", {
@@ -88,7 +92,7 @@ async function refuseUnlessAgreed({ yes }: ApproveOptions, terminal: Terminal): 
   }
   if (!(await terminal.confirm("Sign for exactly this?"))) {
     throw new CommandFailed(1, "nothing was signed", {
-      hint: `say no for good with: twokey reject`,
+      hint: `say no for good with: twokey reject ${id}`,
     });
   }
 }

@@ -75,7 +75,7 @@ function heading({ id, summary }: Pick<RequestView, "id" | "summary">, colors: C
 type Fact = readonly [name: string, value: string];
 
 function facts(list: readonly Fact[]): string[] {
-  return list.map(([name, value]) => `  ${name.padEnd(11)} ${visibleLine(value)}`);
+  return list.map(([name, value]) => `  ${name.padEnd(12)} ${visibleLine(value)}`);
 }
 
 function requesterOf({

@@ -1,8 +1,7 @@
 import { pino, type DestinationStream, type Logger } from "pino";
 import { TwokeyError } from "../base/errors.ts";
 
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 
 /** The running log: what a service says about itself. Not the audit log, as it is never synced to disk. */
 export type Log = Logger;

@@ -42,17 +42,17 @@ describe("twokey approve", () => {
     expect(shown).toBe(`
 R-…  DROP DATABASE "shop"
 
-  requester   alice (senior) from 10.0.0.7 (psql)
-  where       database shop in production, on upstream main
-  rule        drops-need-a-lead
-  effect      destroys objects, or rows with them
+  requester    alice (senior) from 10.0.0.7 (psql)
+  where        database shop in production, on upstream main
+  rule         drops-need-a-lead
+  effect       destroys objects, or rows with them
   their reason moved to the new cluster
-  signatures  0 of 1
+  signatures   0 of 1
 
   │ DROP DATABASE shop
 
-  you sign as bob
-  valid       once, for 15 minutes, until …
+  you sign as  bob
+  valid        once, for 15 minutes, until …
 
 `);
   });
@@ -120,7 +120,7 @@ R-…  DROP DATABASE "shop"
   it("signs for as often and as long as is said", async () => {
     const id = await admin.open(asked({ terms: { ...asked().terms, maxUses: 5 } }));
     const ran = await approve(id, { confirms: true }, "--uses", "3", "--validity", "10");
-    expect(ran.stderr).toContain("valid       3 times, for 10 minutes, until ");
+    expect(ran.stderr).toContain("valid        3 times, for 10 minutes, until ");
     expect(ran.stdout).toContain("alice may run it 3 times until");
   });
 

@@ -57,13 +57,13 @@ describe("twokey request", () => {
     const shown = await run("alice", "request", "show", id);
     expect(shown.stdout).toBe(`${id}  DROP DATABASE "shop"
 
-  state       pending, 0 of 1 signatures, until 2099-11-23T13:00:00Z
-  requester   alice (senior) from 10.0.0.7 (psql)
-  where       database shop in production, on upstream main
-  rule        drops-need-a-lead
-  effect      destroys objects, or rows with them
-  may sign    lead
-  asked       2099-11-23T12:00:00Z
+  state        pending, 0 of 1 signatures, until 2099-11-23T13:00:00Z
+  requester    alice (senior) from 10.0.0.7 (psql)
+  where        database shop in production, on upstream main
+  rule         drops-need-a-lead
+  effect       destroys objects, or rows with them
+  may sign     lead
+  asked        2099-11-23T12:00:00Z
 
   │ DROP DATABASE shop
 `);
@@ -72,7 +72,7 @@ describe("twokey request", () => {
       stdout: `${id} is rejected\n`,
     });
     expect((await run("alice", "request", "show", id)).stdout).toContain(
-      "  state       rejected by bob at 2099-11-23T12:00:00Z: wrong one\n",
+      "  state        rejected by bob at 2099-11-23T12:00:00Z: wrong one\n",
     );
   });
 
