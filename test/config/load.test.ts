@@ -592,6 +592,6 @@ test("whatever is typed, it is a config or a ConfigError", () => {
         }
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 200 },
   );
 });

@@ -88,6 +88,12 @@ describe("one statement", () => {
     });
   });
 
+  test("one statement that must be refused is enough, whatever the whole text says", () => {
+    const whole = parsed(read, statement(["session"], { mustRefuse: true }));
+    const decision = decide(policyOf([rule("all", allow)]), input({ ...whole, mustRefuse: false }));
+    expect(decision).toMatchObject({ rule: "builtin:reads-differently", statement: 1 });
+  });
+
   test("an effect nobody knows is refused whatever the rules allow", () => {
     const odd = statement(["read", "teleport" as Effect]);
     expect(decide(policyOf([rule("all", allow)]), input(parsed(odd)))).toMatchObject({
@@ -310,6 +316,7 @@ describe("properties", () => {
           expect(isAtLeastAsStrict(after, before)).toBe(true);
         },
       ),
+      { numRuns: 3000 },
     );
   });
 
