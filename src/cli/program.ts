@@ -83,8 +83,10 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const { colors } = terminal;
     terminal.note(`${colors.red("error:")} ${messageOf(error)}`);
-    const hint = hintOf(error);
-    if (hint !== undefined) terminal.note(`${colors.dim("hint:")} ${hint}`);
+    for (const name of ["detail", "hint"]) {
+      const text = memberOf(error, name);
+      if (text !== undefined) terminal.note(`${colors.dim(`${name}:`)} ${text}`);
+    }
     return error instanceof CommandFailed ? error.exitStatus : 2;
   }
 }
@@ -124,7 +126,8 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function hintOf(error: unknown): string | undefined {
-  const hint = error instanceof Error && "hint" in error ? error.hint : undefined;
-  return typeof hint === "string" ? hint : undefined;
+/** `detail` or `hint`, which TwokeyError, CommandFailed and a server's error may have. */
+function memberOf(error: unknown, name: string): string | undefined {
+  const value: unknown = error instanceof Error ? Reflect.get(error, name) : undefined;
+  return typeof value === "string" ? value : undefined;
 }

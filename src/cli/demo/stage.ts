@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
@@ -5,7 +6,9 @@ import { Secret } from "../../base/secret.ts";
 import { loadConfig } from "../../config/load.ts";
 import { startTwokey } from "../../server/twokey.ts";
 import { openLog } from "../../telemetry/log.ts";
+import { unprivilegedAccount } from "../../upstream/embedded-binaries.ts";
 import { startEmbeddedPostgres } from "../../upstream/embedded-postgres.ts";
+import { CommandFailed } from "../command-failed.ts";
 import { version } from "../version.ts";
 import { configuration } from "./configuration.ts";
 import { enroll, keptSecret, signerLine, type Person } from "./people.ts";
@@ -52,8 +55,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const { directory, keepsDatabases, port, adminPort, signal } = options;
   const at = (...names: string[]): string => join(directory, ...names);
   mkdirSync(at("secrets"), { recursive: true, mode: 0o700 });
-  // Started by root, the server runs as somebody else, who has to get through to its data.
-  chmodSync(directory, 0o711);
+  if (keepsDatabases) await openTheWay(directory);
   const [alice, bob] = [await enroll("alice", directory), await enroll("bob", directory)];
   writeFileSync(at("allowed_signers"), signerLine(alice) + signerLine(bob));
   const password = keptSecret(at("secrets", "postgres.password"));
@@ -113,6 +115,18 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     await postgres.stop();
     throw error;
   }
+}
+
+/** Started by root, the server runs as somebody else, who has to get through to its data. */
+async function openTheWay(directory: string): Promise<void> {
+  const account = await unprivilegedAccount();
+  if (account === undefined) return;
+  chmodSync(directory, 0o711);
+  const reached = spawnSync("test", ["-x", directory], { cwd: "/", ...account });
+  if (reached.status === 0) return;
+  throw new CommandFailed(2, `PostgreSQL, which does not run as root, can't get to ${directory}`, {
+    hint: "name a folder that others may pass through to, such as one under /var/tmp",
+  });
 }
 
 /** A connection string through the proxy. */
