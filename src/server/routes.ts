@@ -10,6 +10,7 @@ import { cancelUpstream } from "../upstream/cancel.ts";
 import { connectUpstream, type UpstreamLink, type UpstreamOptions } from "../upstream/connect.ts";
 import { credentialWarning, loadCredential } from "../upstream/credential.ts";
 import type { UpstreamTls } from "../upstream/dial.ts";
+import { UpstreamRefused } from "../upstream/startup-messages.ts";
 
 const CANCEL_TIMEOUT_MS = 10_000;
 
@@ -46,7 +47,7 @@ export function openRoutes({
           return link;
         } catch (error) {
           if (error instanceof UpstreamUnavailable) metrics.upstreamUp(upstream, false);
-          throw error;
+          throw isAboutCredential(error) ? cannotLogIn(upstream, error) : error;
         }
       },
       cancel: (link) => {
@@ -59,6 +60,22 @@ export function openRoutes({
     });
   }
   return routes;
+}
+
+// Class 28: the server does not take our credential. To the frontend that would read as if its own were wrong.
+function isAboutCredential(error: unknown): boolean {
+  return error instanceof UpstreamRefused && error.sqlstate.startsWith("28");
+}
+
+function cannotLogIn(upstream: string, cause: unknown): UpstreamUnavailable {
+  return new UpstreamUnavailable(
+    SQLSTATE.cannotConnect,
+    `twokey can't log in to upstream ${upstream}`,
+    {
+      hint: "Your own login is fine. The operator of Twokey has to look at the upstream's user, password and pg_hba.conf.",
+      cause,
+    },
+  );
 }
 
 /** Says in the log which upstream's password others on this machine can read. */

@@ -107,7 +107,9 @@ export class Gate {
       case "block":
         return this.#refuseBlocked(current, decision);
       case "require_approval":
-        return subject.isSuspended ? this.#continue(subject) : this.#runIfSigned(current, decision);
+        return subject.portal.isSuspended
+          ? this.#continue(subject)
+          : this.#runIfSigned(current, decision);
       default:
         return assertNever(decision);
     }
@@ -137,7 +139,7 @@ export class Gate {
       ...subject,
       parameters: bindParameters(values),
       recorded: isRecorded ? this.#options.recorder.parameters(values) : undefined,
-      isSuspended: false,
+      portal: { isSuspended: false },
     };
   }
 
@@ -145,7 +147,7 @@ export class Gate {
     const { recorder, metrics } = this.#options;
     const { subject, startedAtMs } = execution;
     metrics.statementTook((performance.now() - startedAtMs) / 1000);
-    if (needsApproval(subject.judged)) subject.isSuspended = outcome.kind === "suspended";
+    if (needsApproval(subject.judged)) subject.portal.isSuspended = outcome.kind === "suspended";
     recorder.finished(execution, outcome);
   }
 
@@ -183,9 +185,7 @@ export class Gate {
     const policy = this.#options.policy();
     if (policy === this.#policy && !policy.dependsOnTime) return subject;
     const current = this.#judge(judged.text, judged.classification);
-    return current.decision.action === judged.decision.action
-      ? subject
-      : { ...subject, judged: current };
+    return current === judged ? subject : { ...subject, judged: current };
   }
 
   // --- has someone signed --------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ export interface Subject {
   readonly parameters: "none" | readonly BoundParameter[];
   /** The values as the log wants them. */
   readonly recorded: Fragment | undefined;
-  /** A portal of it that stopped at its row limit: going on is not another execution. */
-  isSuspended: boolean;
+  /** Shared by all views of one portal: stopped at its row limit, so that going on is not another execution. */
+  readonly portal: { isSuspended: boolean };
 }
 
 export function judge(text: string, classification: Classification, decision: Decision): Judged {
@@ -56,7 +56,7 @@ export function judge(text: string, classification: Classification, decision: De
       parameterTypes: [],
       parameters: "none" as const,
       recorded: undefined,
-      isSuspended: false,
+      portal: { isSuspended: false },
     },
   });
 }
