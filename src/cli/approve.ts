@@ -8,6 +8,7 @@ import { openClient, withApiOptions, type ApiOptions } from "./api-options.ts";
 import { CommandFailed } from "./command-failed.ts";
 import { describeApproval } from "./show-request.ts";
 import type { Terminal } from "./terminal.ts";
+import { visibleLine } from "./visible-line.ts";
 
 interface ApproveOptions extends ApiOptions {
   readonly reason?: string;
@@ -53,7 +54,9 @@ async function approve(id: RequestId, options: ApproveOptions, terminal: Termina
     document: text,
     signature,
   });
-  terminal.print(options.json ? JSON.stringify(approved) : outcome(approved, document));
+  terminal.print(
+    options.json ? JSON.stringify(approved) : visibleLine(outcome(approved, document)),
+  );
 }
 
 async function askForReason(request: RequestView, terminal: Terminal): Promise<string> {

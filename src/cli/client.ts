@@ -3,6 +3,7 @@ import { problemSchema, type ProblemName } from "../admin/problem.ts";
 import { challengeSchema, LOGIN_NAMESPACE } from "../admin/sign-in.ts";
 import { CommandFailed } from "./command-failed.ts";
 import type { TokenCache } from "./token-cache.ts";
+import { visibleLine } from "./visible-line.ts";
 
 const TIMEOUT_MS = 15_000;
 
@@ -72,9 +73,13 @@ export class ApiClient {
     const isForMe = person === this.#options.person;
     const isFromThere = isLoopback(this.#base) || isOrigin(audience, this.#base.origin);
     if (isForMe && isFromThere) return;
-    throw new CommandFailed(2, `${this.#base.origin} asks to sign in to ${audience} as ${person}`, {
-      hint: "if that is the same server, give its own name with --url",
-    });
+    throw new CommandFailed(
+      2,
+      visibleLine(`${this.#base.origin} asks to sign in to ${audience} as ${person}`),
+      {
+        hint: "if that is the same server, give its own name with --url",
+      },
+    );
   }
 
   async #send(
@@ -125,12 +130,16 @@ function toFailure(
 ): CommandFailed {
   const name = type.replace("urn:twokey:problem:", "");
   if (name === ("not-signed-in" satisfies ProblemName)) {
-    return new CommandFailed(2, `${person} could not sign in: ${detail}`, {
+    return new CommandFailed(2, `${person} could not sign in: ${visibleLine(detail)}`, {
       hint: "who you are is said with --as, your key with --key",
     });
   }
   const isNo = NO.some((no) => no === name);
-  return new CommandFailed(isNo ? 1 : 2, detail, hint === undefined ? {} : { hint });
+  return new CommandFailed(
+    isNo ? 1 : 2,
+    visibleLine(detail),
+    hint === undefined ? {} : { hint: visibleLine(hint) },
+  );
 }
 
 const NO = [

@@ -9,6 +9,7 @@ import { CommandFailed } from "./command-failed.ts";
 import { describeRequest } from "./show-request.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import { visibleLine } from "./visible-line.ts";
 
 interface ListOptions extends ApiOptions {
   readonly state: readonly string[];
@@ -113,7 +114,9 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
   terminal.print(
     options.json
       ? JSON.stringify(request)
-      : `${request.id} waits for ${request.signatures_needed} of ${request.approvers.join(", ")}: twokey approve ${request.id}`,
+      : visibleLine(
+          `${request.id} waits for ${request.signatures_needed} of ${request.approvers.join(", ")}: twokey approve ${request.id}`,
+        ),
   );
 }
 

@@ -100,6 +100,18 @@ describe("the client", () => {
     });
   });
 
+  it("does not let a server's words obey the terminal", async () => {
+    const problem = { type: "urn:twokey:problem:not-allowed", title: "", status: 403 };
+    const body = JSON.stringify({ ...problem, detail: "no\u001b[2J", hint: "\u202eno" });
+    const answer: RequestListener = (_request, response) => response.writeHead(403).end(body);
+    await withServer(answer, async (url) => {
+      expect(await list(url)).toMatchObject({
+        status: 1,
+        stderr: "error: no\\u{001b}[2J\nhint: \\u{202e}no\n",
+      });
+    });
+  });
+
   it("follows no redirect, which would take the token along", async () => {
     let asked = 0;
     const redirect: RequestListener = (_request, response) => {
