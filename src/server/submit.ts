@@ -34,7 +34,7 @@ export async function submitRequest(
         decision.hint,
       );
     }
-    judged.push(judge(sql, classification, decision));
+    judged.push(judge(sql, classification, { decision, isTimeless: false }));
   }
   const needing = judged.filter(({ decision }) => decision.action === "require_approval");
   const [first] = needing;

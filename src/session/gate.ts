@@ -1,7 +1,7 @@
 import { bindParameters } from "../approvals/bound-parameters.ts";
 import { assertNever } from "../base/assert-never.ts";
 import { TwokeyError } from "../base/errors.ts";
-import { decide } from "../policy/decide.ts";
+import { decideTimed } from "../policy/decide.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Classification } from "../sql/classification.ts";
@@ -161,15 +161,16 @@ export class Gate {
     }
     const known = this.#judgements.get(classification);
     if (known?.text === text) return known;
-    const judged = judge(text, classification, this.#decide(classification));
-    if (!policy.dependsOnTime) this.#judgements.set(classification, judged);
+    const { decision, isTimeless } = this.#decide(classification);
+    const judged = judge(text, classification, { decision, isTimeless });
+    if (isTimeless) this.#judgements.set(classification, judged);
     return judged;
   }
 
-  #decide(classification: Classification): Decision {
+  #decide(classification: Classification): ReturnType<typeof decideTimed> {
     const { situation, now } = this.#options;
     const { principal, client, place, neighbours } = situation;
-    return decide(this.#policy, {
+    return decideTimed(this.#policy, {
       classification,
       principal,
       client,
@@ -183,7 +184,7 @@ export class Gate {
   #current(subject: Subject): Subject {
     const { judged } = subject;
     const policy = this.#options.policy();
-    if (policy === this.#policy && !policy.dependsOnTime) return subject;
+    if (policy === this.#policy && judged.isTimeless) return subject;
     const current = this.#judge(judged.text, judged.classification);
     return current === judged ? subject : { ...subject, judged: current };
   }

@@ -9,6 +9,8 @@ export interface Judged {
   readonly text: string;
   readonly classification: Classification;
   readonly decision: Decision;
+  /** The same would be decided at any other time. */
+  readonly isTimeless: boolean;
   /** The gravest of its effects, which metrics count it under. */
   readonly countedAs: Effect;
   /** It can change something, so its record is with the operating system before it is forwarded. */
@@ -35,12 +37,17 @@ export interface Subject {
   readonly portal: { isSuspended: boolean };
 }
 
-export function judge(text: string, classification: Classification, decision: Decision): Judged {
+export function judge(
+  text: string,
+  classification: Classification,
+  { decision, isTimeless }: { readonly decision: Decision; readonly isTimeless: boolean },
+): Judged {
   const isParsed = classification.kind === "parsed";
   const judged: Omit<Judged, "subject"> & { subject?: Subject } = {
     text,
     classification,
     decision,
+    isTimeless,
     countedAs: gravest(classification.effects),
     canChange: classification.effects.some((effect) => !HARMLESS.has(effect)),
     isDestructive: !isParsed || classification.destructive,
