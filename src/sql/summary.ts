@@ -81,7 +81,7 @@ function quoted(name: string): string {
 }
 
 /** Without control characters, line breaks and what turns the direction of writing: it goes to terminals and mails. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, "");
 }
 
