@@ -8,19 +8,10 @@ import { withStopSignal } from "../stop-signal.ts";
 import type { Terminal } from "../terminal.ts";
 import { visibleLine } from "../visible-line.ts";
 import { thatMorning } from "./that-morning.ts";
-import { STEPS, type Scene } from "./steps.ts";
+import { STEPS, type Scene, type StepResult } from "./steps.ts";
 
 interface DrillOptions {
   readonly json?: true;
-}
-
-/** How one step went; `seen` is what was answered, or what was seen instead. */
-export interface StepResult {
-  readonly step: number;
-  readonly title: string;
-  readonly ok: boolean;
-  readonly seen: string;
-  readonly duration_ms: number;
 }
 
 /** `twokey drill`: a database is dropped by hand, by program, with and without a second key, and the log is forged. */

@@ -30,6 +30,15 @@ export interface Played {
   readonly durationMs: number;
 }
 
+/** How one step went; `seen` is what was answered, or what was seen instead. */
+export interface StepResult {
+  readonly step: number;
+  readonly title: string;
+  readonly ok: boolean;
+  readonly seen: string;
+  readonly duration_ms: number;
+}
+
 const THE_STATEMENT = "DROP DATABASE shop";
 
 /** That morning, and what somebody would try next. */

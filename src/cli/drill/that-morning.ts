@@ -1,4 +1,4 @@
-import type { StepResult } from "./drill.ts";
+import type { StepResult } from "./steps.ts";
 
 /** What happened then, beside what happened just now, with the times that were measured. */
 export function thatMorning(results: readonly StepResult[]): readonly string[] {
