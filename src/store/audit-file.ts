@@ -1,4 +1,4 @@
-import { randomBytes, type KeyObject } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -16,51 +16,17 @@ import {
 } from "../audit/record.ts";
 import { sha256 } from "../base/digest.ts";
 import { AuditUnavailable, LimitReached, SQLSTATE } from "../base/errors.ts";
+import { AuditAnchors } from "./audit-file-anchors.ts";
 import { lockDirectory, type DirectoryLock } from "./audit-file-lock.ts";
 import { auditFileName, spilledPath } from "./audit-file-names.ts";
+import {
+  DEFAULT_LIMITS,
+  microsecondClock,
+  type AuditFileOptions,
+  type AuditStats,
+} from "./audit-file-options.ts";
 import { recoverChain, writeDurably, type Recovered } from "./audit-file-recovery.ts";
 import { AuditSegment } from "./audit-file-segment.ts";
-
-export interface AuditFileOptions {
-  readonly directory: string;
-  /** Ed25519, private: signs the checkpoints. */
-  readonly signingKey: KeyObject;
-  /** `strict`: {@link AuditFile.written} waits for the disk, and reads wait too. */
-  readonly durability: "normal" | "strict";
-  /** A second file, elsewhere, that gets every checkpoint: shows that the tail was cut off. */
-  readonly anchorFile?: string | undefined;
-  readonly limits?: Partial<AuditLimits> | undefined;
-  /** Microseconds since 1970. */
-  readonly now?: (() => number) | undefined;
-  /** Called with the failure when the log can't be written any more, and with `undefined` when it can again. */
-  readonly onAvailability?: ((failure: AuditUnavailable | undefined) => void) | undefined;
-  /** What went wrong without stopping anything: a rotation, the anchor. Tried again by itself. */
-  readonly onTrouble?: ((error: unknown) => void) | undefined;
-}
-
-export interface AuditLimits {
-  readonly checkpointEveryRecords: number;
-  readonly checkpointEverySeconds: number;
-  readonly maxFileBytes: number;
-  readonly maxFileAgeSeconds: number;
-  /** A statement's text above this is kept in a file of its own. */
-  readonly spillAboveBytes: number;
-}
-
-export interface AuditStats {
-  readonly records: number;
-  readonly writeFailures: number;
-  /** Records that a power cut could still take. */
-  readonly unsynced: number;
-}
-
-const DEFAULT_LIMITS: AuditLimits = {
-  checkpointEveryRecords: 4096,
-  checkpointEverySeconds: 10,
-  maxFileBytes: 256 << 20,
-  maxFileAgeSeconds: 86_400,
-  spillAboveBytes: 64 << 10,
-};
 
 const FLUSH_MS = 25;
 const HOUSEKEEPING_MS = 1000;
@@ -68,7 +34,6 @@ const RETRY_MS = { first: 50, longest: 5000 };
 /** Room that a checkpoint always finds, whatever was appended before it. */
 const RESERVED_BYTES = 1024;
 const BUFFER_BYTES = 2 * MAX_RECORD_BYTES + RESERVED_BYTES;
-const KEPT_ANCHORS = 64;
 
 const DONE = Promise.resolve();
 
@@ -83,10 +48,11 @@ const DONE = Promise.resolve();
 export class AuditFile {
   readonly durability: "normal" | "strict";
   readonly #options: AuditFileOptions;
-  readonly #limits: AuditLimits;
+  readonly #limits: typeof DEFAULT_LIMITS;
   readonly #now: () => number;
   readonly #writer: ChainWriter;
   readonly #keyFragment: Fragment;
+  readonly #anchors: AuditAnchors;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   readonly #housekeeping: NodeJS.Timeout;
   #lock: DirectoryLock;
@@ -101,7 +67,6 @@ export class AuditFile {
   #nextSync: Promise<void> | undefined;
   #checkpointSeq = 0;
   #checkpointUs = 0;
-  #anchors: Buffer[] = [];
   #failure: Failure | undefined;
   #records = 0;
   #writeFailures = 0;
@@ -135,6 +100,7 @@ export class AuditFile {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#now = options.now ?? microsecondClock();
+    this.#anchors = new AuditAnchors(options.anchorFile, options.onTrouble);
     this.#lock = lock;
     const head = recovered?.head ?? {
       chain: parseChainId(randomBytes(8).toString("hex")),
@@ -167,7 +133,7 @@ export class AuditFile {
     this.#end = 0;
     this.#writtenSeq = this.#writer.seq;
     this.#syncedSeq = this.#writer.seq;
-    this.#writeAnchors();
+    this.#anchors.write();
     this.#housekeeping = setInterval(() => {
       this.#keepHouse();
     }, HOUSEKEEPING_MS).unref();
@@ -347,10 +313,7 @@ export class AuditFile {
     );
     this.#checkpointSeq = this.#writer.seq;
     this.#records += 1;
-    if (this.#options.anchorFile !== undefined) {
-      this.#anchors.push(Buffer.from(this.#buffer.subarray(start, this.#end)));
-      this.#anchors = this.#anchors.slice(-KEPT_ANCHORS);
-    }
+    this.#anchors.add(this.#buffer.subarray(start, this.#end));
   }
 
   /** Writes the buffer out. Never throws: what goes wrong becomes {@link failure}. */
@@ -366,19 +329,8 @@ export class AuditFile {
     }
     this.#end = 0;
     this.#writtenSeq = this.#writer.seq;
-    this.#writeAnchors();
+    this.#anchors.write();
     if (this.#segment.position >= this.#limits.maxFileBytes) this.#syncInBackground();
-  }
-
-  #writeAnchors(): void {
-    const { anchorFile } = this.#options;
-    if (anchorFile === undefined || this.#anchors.length === 0) return;
-    try {
-      fs.appendFileSync(anchorFile, Buffer.concat(this.#anchors), { mode: 0o600 });
-      this.#anchors = [];
-    } catch (error) {
-      this.#options.onTrouble?.(error);
-    }
   }
 
   async #syncAfter(running: Promise<void> | undefined): Promise<void> {
@@ -446,7 +398,7 @@ export class AuditFile {
       this.#putCheckpoint();
     }
     if (this.#syncedSeq < this.#writer.seq) this.#syncInBackground();
-    this.#writeAnchors();
+    this.#anchors.write();
   }
 
   #fail(cause: unknown, refusedFrom = this.#writtenSeq + 1): void {
@@ -534,18 +486,4 @@ function bytesNeeded(fragments: readonly Fragment[]): number {
 
 function causeText(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
-}
-
-/**
- * The wall clock with microseconds: a monotonic clock, set by the wall clock's milliseconds and set again whenever the
- * two have come apart.
- */
-function microsecondClock(): () => number {
-  let offsetMs = performance.timeOrigin;
-  return () => {
-    const monotonicMs = performance.now();
-    const wallMs = Date.now();
-    if (Math.abs(offsetMs + monotonicMs - wallMs) > 2) offsetMs = wallMs - monotonicMs;
-    return Math.floor((offsetMs + monotonicMs) * 1000);
-  };
 }

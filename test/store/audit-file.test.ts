@@ -6,7 +6,8 @@ import { encodeFinished, encodeFragment, type LoggedRecord } from "../../src/aud
 import { AuditUnavailable, LimitReached, parseSqlstate } from "../../src/base/errors.ts";
 import { listAuditFiles } from "../../src/store/audit-file-names.ts";
 import { loadAnchors, searchDirectory, verifyDirectory } from "../../src/store/audit-file-read.ts";
-import { AuditFile, type AuditFileOptions } from "../../src/store/audit-file.ts";
+import type { AuditFileOptions } from "../../src/store/audit-file-options.ts";
+import { AuditFile } from "../../src/store/audit-file.ts";
 import { PUBLIC_KEY, SIGNING_KEY } from "../support/audit-chain.ts";
 
 const OK = parseSqlstate("00000");
@@ -457,6 +458,15 @@ describe("when the log can't be written", () => {
     fs.mkdirSync(path.dirname(anchorFile));
     await audit.close();
     expect(loadAnchors(anchorFile, [PUBLIC_KEY])).toHaveLength(2);
+  });
+
+  it("cuts an anchor that a killed writer had left unfinished", async () => {
+    const anchorFile = path.join(directory, "anchors.jsonl");
+    await start({ anchorFile }).close();
+    fs.appendFileSync(anchorFile, `{"seq":`);
+    await start({ anchorFile }).close();
+    expect(loadAnchors(anchorFile, [PUBLIC_KEY])).toHaveLength(4);
+    verified({ anchorFile });
   });
 
   it("does not open what it can't write", () => {
