@@ -10,7 +10,7 @@ import {
   type ObjectMessage,
   type ParseMessage,
 } from "../wire/decode-frontend.ts";
-import { encodeParse, encodeQuery } from "../wire/encode-refusal.ts";
+import { encodeParse, encodeQuery, encodeSync } from "../wire/encode-refusal.ts";
 import type { FrontendFramer } from "../wire/framer.ts";
 import { FRONTEND } from "../wire/message-types.ts";
 import type { ProtocolState } from "../wire/protocol-state.ts";
@@ -71,6 +71,15 @@ export class ForwardPath {
     const isIgnored = this.#isDropping || state.isSkipping;
     if (isIgnored && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return;
     const body = framer.buffer.subarray(framer.bodyStart, framer.end);
+    try {
+      this.#take(type, body);
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      this.#refuseMalformed(type, { sqlstate: error.sqlstate, message: error.message });
+    }
+  }
+
+  #take(type: number, body: Buffer): void {
     switch (type) {
       case FRONTEND.Query:
         this.#query(decodeQuery(body).text);
@@ -106,7 +115,7 @@ export class ForwardPath {
         return;
       case FRONTEND.CopyDone:
       case FRONTEND.CopyFail:
-        state.sentCopyEnd();
+        this.#options.state.sentCopyEnd();
         this.#flow.pass();
         return;
       case FRONTEND.Terminate:
@@ -114,7 +123,7 @@ export class ForwardPath {
         this.#options.onTerminate();
         return;
       default:
-        throw new ProtocolViolation(`invalid frontend message type ${type}`);
+        throw new Error(`the framer let message type ${type} pass`);
     }
   }
 
@@ -134,7 +143,7 @@ export class ForwardPath {
           return;
         }
         if (judged.rewritten === undefined) this.#flow.pass();
-        else this.#flow.write(encodeQuery(judged.rewritten));
+        else this.#flow.write(encodeQuery(sql.encode(judged.rewritten)));
         state.sentQuery(verdict.execution);
         sql.sent();
         if (judged.mayChangeLexing) this.#reading = "unknown until answered";
@@ -160,7 +169,7 @@ export class ForwardPath {
           return;
         }
         if (judged.rewritten === undefined) this.#flow.pass();
-        else this.#flow.write(encodeParse(statement, judged.rewritten, parameterTypes));
+        else this.#flow.write(encodeParse(statement, sql.encode(judged.rewritten), parameterTypes));
         state.sentParse(statement, subject);
         sql.parsed(statement, judged.classification);
       });
@@ -298,6 +307,20 @@ export class ForwardPath {
   #refuseQuery(refusal: Refusal): void {
     this.#flow.write(this.#options.refusals.asQuery(refusal));
     this.#options.state.sentQuery(undefined);
+  }
+
+  /** The framing holds, so that the session goes on, as the server's does. */
+  #refuseMalformed(type: number, refusal: Refusal): void {
+    if (type === FRONTEND.Query || type === FRONTEND.FunctionCall) {
+      this.#refuseQuery(refusal);
+      return;
+    }
+    // The server takes a malformed message for no Parse of that name.
+    this.#refuseExtended(refusal, undefined);
+    if (type !== FRONTEND.Sync) return;
+    this.#isDropping = false;
+    this.#flow.write(encodeSync());
+    this.#options.state.sentSync();
   }
 
   #refuseExtended(refusal: Refusal, statement: string | undefined): void {

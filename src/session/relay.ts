@@ -182,10 +182,22 @@ export class Relay implements UpstreamListener, HoldLine {
     const { frontend, upstream } = this.#options;
     if (ending.kind === "terminated") upstream.end(TERMINATE);
     else upstream.destroy();
-    const last = lastMessage(ending);
+    const last = this.#lastMessage(ending);
     if (last !== undefined && this.#return.isBetweenMessages) frontend.write(last);
     frontend.destroySoon();
     this.#resolveEnding(ending);
+  }
+
+  #lastMessage(ending: Ending): Buffer | undefined {
+    switch (ending.kind) {
+      case "terminated":
+      case "frontend_lost":
+        return undefined;
+      case "upstream_lost":
+        return this.#return.hasSaidWhy ? undefined : UPSTREAM_LOST;
+      case "failed":
+        return encodeFatal(ending.error);
+    }
   }
 }
 
@@ -197,18 +209,6 @@ const UPSTREAM_LOST = encodeErrorResponse({
   message: "twokey: the upstream closed the connection",
   hint: "Whatever transaction was open has been rolled back. Connect again.",
 });
-
-function lastMessage(ending: Ending): Buffer | undefined {
-  switch (ending.kind) {
-    case "terminated":
-    case "frontend_lost":
-      return undefined;
-    case "upstream_lost":
-      return UPSTREAM_LOST;
-    case "failed":
-      return encodeFatal(ending.error);
-  }
-}
 
 const NOTHING: NamesMade<Subject> = { statements: [], portals: [], isOneOfSeveral: false };
 

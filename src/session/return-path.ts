@@ -3,9 +3,10 @@ import { ConnectionRefused, SQLSTATE } from "../base/errors.ts";
 import type { UpstreamConnection } from "../upstream/connection.ts";
 import { BackendScanner, type BackendSink } from "../wire/backend-scanner.ts";
 import { decodeParameterStatus, decodeReadyForQuery } from "../wire/decode-backend.ts";
+import { isFatal, sqlstateOf } from "../wire/error-fields.ts";
 import { BACKEND } from "../wire/message-types.ts";
 import type { ProtocolState } from "../wire/protocol-state.ts";
-import { sqlstateOf } from "../wire/sqlstate-of.ts";
+
 import type { Subject } from "./judged.ts";
 import type { Execution } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -24,6 +25,7 @@ export interface ReturnPathOptions {
 export class ReturnPath implements BackendSink {
   readonly #options: ReturnPathOptions;
   readonly #scanner = new BackendScanner(this);
+  #hasSaidWhy = false;
 
   constructor(options: ReturnPathOptions) {
     this.#options = options;
@@ -32,6 +34,11 @@ export class ReturnPath implements BackendSink {
   /** A message of ours may stand here. */
   get isBetweenMessages(): boolean {
     return this.#scanner.isBetweenMessages;
+  }
+
+  /** The server has told the frontend itself why it closes the connection. */
+  get hasSaidWhy(): boolean {
+    return this.#hasSaidWhy;
   }
 
   receive(view: Buffer): void {
@@ -48,7 +55,7 @@ export class ReturnPath implements BackendSink {
   }
 
   backendMessage(type: number, body: Buffer): Buffer | undefined {
-    const { state, sql } = this.#options;
+    const { state, sql, refusals } = this.#options;
     switch (type) {
       case BACKEND.ParseComplete:
         state.parseComplete();
@@ -74,6 +81,7 @@ export class ReturnPath implements BackendSink {
       case BACKEND.ReadyForQuery:
         state.readyForQuery(decodeReadyForQuery(body));
         sql.ready(state.transactionStatus);
+        if (state.isSettled) refusals.forgetUnanswered();
         return undefined;
       case BACKEND.ParameterStatus:
         this.#parameterStatus(decodeParameterStatus(body));
@@ -103,6 +111,7 @@ export class ReturnPath implements BackendSink {
 
   #errorResponse(body: Buffer): Buffer | undefined {
     const { refusals, state } = this.#options;
+    this.#hasSaidWhy = isFatal(body);
     const swapped = refusals.answered(body);
     state.errorResponse(swapped?.refusal.sqlstate ?? sqlstateOf(body));
     return swapped?.message;

@@ -29,6 +29,11 @@ export class SessionSql {
     return this.#encoding === "utf-8" ? decodeSql(text) : text.toString("latin1");
   }
 
+  /** A text that takes another's place, as bytes of the session's `client_encoding`. */
+  encode(text: Buffer): Buffer {
+    return this.#encoding === "utf-8" ? text : Buffer.from(text.toString("utf8"), "latin1");
+  }
+
   /** @returns `false` for an encoding that can't be followed */
   useEncoding(clientEncoding: string): boolean {
     const encoding = textEncoding(clientEncoding);

@@ -31,6 +31,11 @@ export class SwappedRefusals {
     return { refusal, message: encodeErrorResponse({ severity: "ERROR", ...refusal }) };
   }
 
+  /** Nothing is outstanding: those that are left stood behind an error in their pipeline, and were skipped. */
+  forgetUnanswered(): void {
+    if (this.#refusals.size > 0) this.#refusals.clear();
+  }
+
   #remember(refusal: Refusal): string {
     const token = this.#tokens.next();
     this.#refusals.set(token, refusal);

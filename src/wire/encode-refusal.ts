@@ -52,6 +52,10 @@ export function encodeParse(
   return encode(FRONTEND.Parse, [Buffer.from(statement, "latin1"), ZERO, text, ZERO, types]);
 }
 
+export function encodeSync(): Buffer {
+  return encode(FRONTEND.Sync, []);
+}
+
 const ZERO = Buffer.alloc(1);
 
 function encode(type: number, fields: readonly Buffer[]): Buffer {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
 import { Secret } from "../../src/base/secret.ts";
 import { ScramClient } from "../../src/upstream/scram-client.ts";
-import { sqlstateOf } from "../../src/wire/sqlstate-of.ts";
+import { sqlstateOf } from "../../src/wire/error-fields.ts";
 
 /** One message of a backend: its letter and its body. */
 export interface Answer {
