@@ -7,7 +7,7 @@ import { hash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { ChainWriter, NO_RECORD } from "../../src/audit/chain.ts";
+import { ChainWriter, NO_RECORD, SEAL_BYTES } from "../../src/audit/chain.ts";
 import { encodeFinished, encodeFragment, parseChainId } from "../../src/audit/record.ts";
 import { sha256 } from "../../src/base/digest.ts";
 import { parseSqlstate } from "../../src/base/errors.ts";
@@ -108,9 +108,10 @@ function readBack(): void {
   const byLine = cpuSeconds(() => {
     for (const { path: file } of files) {
       const bytes = fs.readFileSync(file);
-      for (let start = 0, end = 0; start < bytes.length; start = end + 1) {
-        end = bytes.indexOf(0x0a, start);
-        hash("sha256", bytes.subarray(start, end - 75));
+      let start = 0;
+      for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
+        hash("sha256", bytes.subarray(start, end - SEAL_BYTES));
+        start = end + 1;
       }
     }
   });
