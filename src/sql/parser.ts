@@ -39,8 +39,12 @@ function createInstance(): Promise<PgQueryModule> {
   return createModule({ print: silent, printErr: silent });
 }
 
+let replacements = 0;
+
 /** How often a spoilt instance was thrown away since the process started. */
-export let replacements = 0;
+export function instancesReplaced(): number {
+  return replacements;
+}
 
 /** Compiles the grammar's hot paths: a process's first parse takes 22 ms, so it had better not be a client's. */
 export function warmUp(): void {

@@ -13,12 +13,12 @@ interface CorpusCase {
   readonly setup?: readonly string[];
   readonly parses?: boolean;
   readonly must_refuse?: boolean;
-  readonly note: string;
 }
 
-const corpus = parse(
-  readFileSync(new URL("../corpus/statements.yaml", import.meta.url), "utf8"),
-) as CorpusCase[];
+function casesIn(path: string): readonly (readonly [string, CorpusCase])[] {
+  const cases = parse(readFileSync(new URL(path, import.meta.url), "utf8")) as CorpusCase[];
+  return cases.map((one) => [one.sql, one] as const);
+}
 
 function sessionAfter(setup: readonly string[]): SqlSession {
   return setup.reduce((session, sql) => {
@@ -27,8 +27,8 @@ function sessionAfter(setup: readonly string[]): SqlSession {
   }, NEW_SESSION);
 }
 
-describe("the statement corpus", () => {
-  it.each(corpus.map((one) => [one.sql, one] as const))("%s", (sql, one) => {
+describe.each(["../corpus/statements.yaml", "cases.yaml"])("the cases of %s", (path) => {
+  it.each(casesIn(path))("%s", (sql, one) => {
     const session = sessionAfter(one.setup ?? []);
     const classified = classify(sql, { dialect: "postgresql", session });
     if (one.parses === false) {
