@@ -117,7 +117,9 @@ function run(
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const stdio: ["pipe", "pipe", "inherit" | "ignore"] = ["pipe", "pipe", stderr];
-    const child = spawn(program, args, { env, stdio, timeout: SIGN_TIMEOUT_MS });
+    // Not spawn's own `timeout`, which keeps the process alive when the program was not found.
+    const signal = AbortSignal.timeout(SIGN_TIMEOUT_MS);
+    const child = spawn(program, args, { env, stdio, signal });
     const output: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
     // A program that ends without reading all is told by its status, not by the broken pipe.

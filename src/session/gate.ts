@@ -65,12 +65,13 @@ export class Gate {
   /** What is it, and may it? */
   read(bytes: Buffer): Judged | Refusal | Promise<Judged> {
     const { classifier, sql } = this.#options;
+    const startedAtMs = performance.now();
     const text = sql.decode(bytes);
     if (text === undefined) return undecodableRefusal();
     const classification = classifier.classify(text, sql.session);
     return classification instanceof Promise
-      ? classification.then((late) => this.#judge(text, late))
-      : this.#judge(text, classification);
+      ? classification.then((late) => this.#judgeSince(startedAtMs, text, late))
+      : this.#judgeSince(startedAtMs, text, classification);
   }
 
   /** A `Parse` runs nothing, but what nobody could ever run is refused here, where the message makes sense. */
@@ -152,6 +153,12 @@ export class Gate {
   }
 
   // --- may it ------------------------------------------------------------------------------------------
+
+  #judgeSince(startedAtMs: number, text: string, classification: Classification): Judged {
+    const judged = this.#judge(text, classification);
+    this.#options.metrics.decisionTook((performance.now() - startedAtMs) / 1000);
+    return judged;
+  }
 
   #judge(text: string, classification: Classification): Judged {
     const policy = this.#options.policy();
