@@ -126,7 +126,11 @@ export function scan(
   return guarded((module) => {
     const json = stringResult(module, text, (query) => module._wasm_scan(query));
     if (!json.startsWith("{")) return syntaxError(json, undefined);
-    const { tokens = [] } = JSON.parse(json) as { tokens?: Token[] };
+    // It escapes \n and the like in a token's text, but writes other control characters as they are.
+    const escaped = json.replaceAll(/\p{Cc}/gu, (character) => {
+      return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    });
+    const { tokens = [] } = JSON.parse(escaped) as { tokens?: Token[] };
     return { kind: "scanned", tokens };
   });
 }

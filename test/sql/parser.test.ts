@@ -78,6 +78,13 @@ describe("parse", () => {
     expect(parse("SELECT /* x */ 1")).toMatchObject({ text: "SELECT /* x */ 1" });
   });
 
+  it("stays whole over control characters, which libpg_query's scan does not escape", () => {
+    const replaced = instancesReplaced();
+    expect(parse("SELEC '\u0001'").kind).toBe("refused");
+    expect(kindsOf("SELECT 'a\u0001' -- c\n'\u001f\u007f'")).toEqual(["SelectStmt"]);
+    expect(instancesReplaced()).toBe(replaced);
+  });
+
   it("refuses DO without exactly one body", () => {
     expect(parse("DO $$ BEGIN NULL; END $$ $$ BEGIN NULL; END $$").kind).toBe("refused");
     expect(parse("DO LANGUAGE plpgsql").kind).toBe("refused");
