@@ -91,6 +91,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         maxMessageBytes: config.limits.maxMessageBytes,
         maxNamedObjects: config.limits.maxNamedObjects,
         maxSessionsPerPerson: config.limits.connections.perPerson,
+        idleInTransactionMs: config.limits.idleInTransactionMs,
       }),
       authentication: (user, channel) =>
         new Authentication({

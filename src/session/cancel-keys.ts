@@ -17,6 +17,8 @@ const SECRET_BYTES_3_2 = 32;
 export class CancelKeys {
   readonly #cancels = new Map<number, { readonly secret: Buffer; readonly cancel: () => void }[]>();
 
+  readonly #wrong = new WrongKeys();
+
   issue(processId: number, minorVersion: number, cancel: () => void): CancelKey {
     const secret = randomBytes(minorVersion >= 2 ? SECRET_BYTES_3_2 : SECRET_BYTES_3_0);
     const sameProcess = this.#cancels.get(processId) ?? [];
@@ -31,12 +33,38 @@ export class CancelKeys {
     else this.#cancels.set(processId, left);
   }
 
-  /** @returns whether the key was a session's, which is now being canceled */
-  cancel({ processId, secret }: CancelKey): boolean {
+  /**
+   * @param from - who asks: an address that has guessed wrong too often of late is not listened to
+   * @returns whether the key was a session's, which is now being canceled
+   */
+  cancel({ processId, secret }: CancelKey, from: { address: string; nowMs: number }): boolean {
+    if (this.#wrong.isTooMany(from)) return false;
     const entry = this.#cancels
       .get(processId)
       ?.find((candidate) => equalConstantTime(candidate.secret, secret));
+    if (entry === undefined) this.#wrong.add(from);
     entry?.cancel();
     return entry !== undefined;
+  }
+}
+
+const WRONG_KEYS = 100;
+const WINDOW_MS = 60_000;
+
+/** How many wrong keys came from each address in this minute: at most so many of the four billion that a key may be. */
+class WrongKeys {
+  readonly #counts = new Map<string, number>();
+  #beganAtMs = -Infinity;
+
+  isTooMany({ address, nowMs }: { readonly address: string; readonly nowMs: number }): boolean {
+    if (nowMs - this.#beganAtMs >= WINDOW_MS) {
+      this.#counts.clear();
+      this.#beganAtMs = nowMs;
+    }
+    return (this.#counts.get(address) ?? 0) >= WRONG_KEYS;
+  }
+
+  add({ address }: { readonly address: string }): void {
+    this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1);
   }
 }

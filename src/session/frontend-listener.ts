@@ -132,7 +132,10 @@ export class FrontendListener {
     let frontend = raw;
     try {
       const opening = await openFrontend(raw, { tls, isTlsRequired, signal: deadline });
-      if (opening.kind === "cancel") cancelKeys.cancel(opening.request);
+      if (opening.kind === "cancel") {
+        const address = raw.remoteAddress ?? "local";
+        cancelKeys.cancel(opening.request, { address, nowMs: performance.now() });
+      }
       if (opening.kind !== "session") return;
       frontend = opening.socket;
       await runSession(opening, services, deadline);

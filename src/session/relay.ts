@@ -10,6 +10,7 @@ import { FrontendFlow } from "./frontend-flow.ts";
 import type { Gate } from "./gate.ts";
 import type { HoldLine, Holds } from "./holds.ts";
 import type { Judged, Subject } from "./judged.ts";
+import { IdleInTransaction } from "./idle-in-transaction.ts";
 import { ReturnPath } from "./return-path.ts";
 import type { Execution } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -23,6 +24,7 @@ export interface RelayOptions {
   readonly holds: Holds;
   readonly maxMessageBytes: number;
   readonly maxNamedObjects: number;
+  readonly idleInTransactionMs: number | undefined;
   readonly countBytes: (direction: "to_upstream" | "to_frontend", bytes: number) => void;
 }
 
@@ -41,6 +43,7 @@ export class Relay implements UpstreamListener, HoldLine {
   readonly #flow: FrontendFlow;
   readonly #forward: ForwardPath;
   readonly #return: ReturnPath;
+  readonly #idle: IdleInTransaction;
   #resolveEnding: (ending: Ending) => void = () => undefined;
   #isEnded = false;
 
@@ -78,6 +81,13 @@ export class Relay implements UpstreamListener, HoldLine {
         this.#end({ kind: "terminated" });
       },
     });
+    this.#idle = new IdleInTransaction({
+      limitMs: options.idleInTransactionMs,
+      isWaitingForFrontend: () => state.isSettled && !this.#flow.isStopped,
+      end: (error) => {
+        this.#end({ kind: "failed", error });
+      },
+    });
     this.#return = new ReturnPath({
       frontend,
       upstream,
@@ -86,6 +96,9 @@ export class Relay implements UpstreamListener, HoldLine {
       refusals,
       countBytes: (bytes) => {
         countBytes("to_frontend", bytes);
+      },
+      onReady: (status) => {
+        this.#idle.ready(status);
       },
     });
   }
@@ -110,6 +123,8 @@ export class Relay implements UpstreamListener, HoldLine {
     this.#options.holds.attach(this);
     upstream.listen(this);
     frontend.resume();
+    // It may have left while its upstream was being opened: nobody tells twice.
+    if (frontend.destroyed) this.#end({ kind: "frontend_lost", error: undefined });
   }
 
   /** No statement is running or waiting, and no transaction is open. */
@@ -177,6 +192,7 @@ export class Relay implements UpstreamListener, HoldLine {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#flow.end();
+    this.#idle.close();
     this.#options.holds.leave();
     this.#state.connectionLost(SQLSTATE.connectionFailure);
     const { frontend, upstream } = this.#options;

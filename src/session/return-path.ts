@@ -4,7 +4,7 @@ import type { UpstreamConnection } from "../upstream/connection.ts";
 import { BackendScanner, type BackendSink } from "../wire/backend-scanner.ts";
 import { decodeParameterStatus, decodeReadyForQuery } from "../wire/decode-backend.ts";
 import { isFatal, sqlstateOf } from "../wire/error-fields.ts";
-import { BACKEND } from "../wire/message-types.ts";
+import { BACKEND, type TransactionStatus } from "../wire/message-types.ts";
 import type { ProtocolState } from "../wire/protocol-state.ts";
 
 import type { Subject } from "./judged.ts";
@@ -19,6 +19,7 @@ export interface ReturnPathOptions {
   readonly sql: SessionSql;
   readonly refusals: SwappedRefusals;
   readonly countBytes: (bytes: number) => void;
+  readonly onReady: (status: TransactionStatus) => void;
 }
 
 /** Upstream to frontend: bytes go on as they came, but for errors that stand for a refusal. */
@@ -55,7 +56,7 @@ export class ReturnPath implements BackendSink {
   }
 
   backendMessage(type: number, body: Buffer): Buffer | undefined {
-    const { state, sql, refusals } = this.#options;
+    const { state, sql, refusals, onReady } = this.#options;
     switch (type) {
       case BACKEND.ParseComplete:
         state.parseComplete();
@@ -82,6 +83,7 @@ export class ReturnPath implements BackendSink {
         state.readyForQuery(decodeReadyForQuery(body));
         sql.ready(state.transactionStatus);
         if (state.isSettled) refusals.forgetUnanswered();
+        onReady(state.transactionStatus);
         return undefined;
       case BACKEND.ParameterStatus:
         this.#parameterStatus(decodeParameterStatus(body));

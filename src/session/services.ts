@@ -33,6 +33,7 @@ export interface SessionLimits {
   readonly maxMessageBytes: number;
   readonly maxNamedObjects: number;
   readonly maxSessionsPerPerson: number;
+  readonly idleInTransactionMs: number | undefined;
 }
 
 /** All that sessions share. What a reload can change is a function, asked when it is needed. */

@@ -23,6 +23,7 @@ import { SecondPerson } from "./second-person.ts";
 import { SessionRecorder } from "./session-recorder.ts";
 import { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
+import { checkReading } from "./check-reading.ts";
 import { asSetStatement, startupSettings } from "./startup-settings.ts";
 
 type Opened = Extract<Opening, { kind: "session" }>;
@@ -68,7 +69,7 @@ export async function runSession(
   const settings = await judgedSettings(opened, gate);
   const link = await route.connect(settings, deadline);
   try {
-    checkReading(link, sql);
+    checkReading(link.parameters, sql);
     recorder.started({ authentication: who.method, tls: tls?.getProtocol() ?? undefined });
   } catch (error) {
     link.connection.destroy();
@@ -93,7 +94,7 @@ async function relay(started: Started): Promise<void> {
   const { opened, link, gate, sql, holds, recorder, situation, services } = started;
   const { socket: frontend } = opened;
   const { metrics, sessions, cancelKeys } = services;
-  const { maxMessageBytes, maxNamedObjects } = services.limits();
+  const { maxMessageBytes, maxNamedObjects, idleInTransactionMs } = services.limits();
   const joined = new Relay({
     frontend,
     upstream: link.connection,
@@ -102,6 +103,7 @@ async function relay(started: Started): Promise<void> {
     holds,
     maxMessageBytes,
     maxNamedObjects,
+    idleInTransactionMs,
     countBytes: (direction, bytes) => {
       metrics.bytes(direction, bytes);
     },
@@ -266,27 +268,6 @@ async function judgedSettings(
     settings.set(setting.name, setting.value);
   }
   return settings;
-}
-
-/** @throws ConnectionRefused when the server reads text in a way that we can't follow */
-function checkReading({ parameters }: UpstreamLink, sql: SessionSql): void {
-  const clientEncoding = parameters.get("client_encoding") ?? "";
-  if (!sql.useEncoding(clientEncoding)) {
-    throw new ConnectionRefused(
-      SQLSTATE.featureNotSupported,
-      `twokey: statements in the client encoding ${clientEncoding} can't be read safely`,
-      { hint: "Set client_encoding to UTF8." },
-    );
-  }
-  if (parameters.get("standard_conforming_strings") !== "on") {
-    throw new ConnectionRefused(
-      SQLSTATE.featureNotSupported,
-      "twokey: the server has standard_conforming_strings off, so statements can't be read as it reads them",
-      {
-        hint: "Turn it on for the role and the database: ALTER ROLE … RESET standard_conforming_strings.",
-      },
-    );
-  }
 }
 
 function reasonOf(ending: Ending): string {

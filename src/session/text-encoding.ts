@@ -5,38 +5,29 @@ export type TextEncoding =
   /** Bytes below 0x80 always stand for themselves, so tokens begin and end where they do when read byte by byte. */
   | "bytes";
 
-// In these 0x5C or 0x27 … may be the second byte of a character: the server would see other tokens than we do.
-const UNSAFE = new Set([
-  "sjis",
-  "shiftjis",
-  "shiftjis2004",
-  "mskanji",
-  "win932",
-  "windows932",
-  "big5",
-  "win950",
-  "windows950",
-  "gbk",
-  "win936",
-  "windows936",
-  "gb18030",
-  "uhc",
-  "win949",
-  "windows949",
-  "johab",
-]);
-
 // The server reads these as UTF-8, or checks them against its own UTF-8.
 const UTF8 = new Set(["utf8", "unicode", "sqlascii"]);
 
+// Every byte of a character beyond ASCII is 0x80 or above. Not here: SJIS, BIG5, GBK, GB18030, UHC, JOHAB, in which 0x5C
+// may be the second byte of a character, so that the server would see other tokens than we do.
+const BYTES = new Set([
+  ...["euccn", "eucjp", "eucjis2004", "euckr", "euctw", "muleinternal", "koi8", "koi8r", "koi8u"],
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((part) => `latin${part}`),
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16].map((part) => `iso8859${part}`),
+  ...[866, 874, 1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258].flatMap((page) => [
+    `win${page}`,
+    `windows${page}`,
+  ]),
+]);
+
 /**
  * @param name - as in `client_encoding`; the server ignores case and everything but letters and digits
- * @returns `undefined` for one that can't be followed safely
+ * @returns `undefined` for one that can't be followed safely, or is not known
  */
 export function textEncoding(name: string): TextEncoding | undefined {
   const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "");
-  if (UNSAFE.has(plain)) return undefined;
-  return UTF8.has(plain) ? "utf-8" : "bytes";
+  if (UTF8.has(plain)) return "utf-8";
+  return BYTES.has(plain) ? "bytes" : undefined;
 }
 
 /**
@@ -46,16 +37,4 @@ export function textEncoding(name: string): TextEncoding | undefined {
 export function readsAlikeEverywhere(text: Buffer): boolean {
   for (const byte of text) if (byte >= 0x80 || byte === 0x5c) return false;
   return true;
-}
-
-const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** @returns `undefined` for bytes that the encoding does not have */
-export function decodeText(text: Buffer, encoding: TextEncoding): string | undefined {
-  if (encoding === "bytes") return text.toString("latin1");
-  try {
-    return STRICT.decode(text);
-  } catch {
-    return undefined;
-  }
 }

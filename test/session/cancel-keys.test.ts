@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { CancelKeys } from "../../src/session/cancel-keys.ts";
 
+const FROM = { address: "192.0.2.1", nowMs: 0 };
+
 describe("CancelKeys", () => {
   it("cancels the very session whose key it is (checklist 52)", () => {
     const keys = new CancelKeys();
@@ -8,7 +10,7 @@ describe("CancelKeys", () => {
     keys.issue(7, 0, first);
     // Two upstreams may both have a backend 7.
     const key = keys.issue(7, 0, second);
-    expect(keys.cancel(key)).toBe(true);
+    expect(keys.cancel(key, FROM)).toBe(true);
     expect(first).not.toHaveBeenCalled();
     expect(second).toHaveBeenCalledOnce();
   });
@@ -24,13 +26,25 @@ describe("CancelKeys", () => {
     const keys = new CancelKeys();
     const cancel = vi.fn();
     const key = keys.issue(7, 0, cancel);
-    expect(keys.cancel({ ...key, processId: 8 })).toBe(false);
-    expect(keys.cancel({ ...key, secret: Buffer.alloc(4, key.secret[0]) })).toBe(false);
-    expect(keys.cancel({ ...key, secret: Buffer.concat([key.secret, Buffer.alloc(1)]) })).toBe(
-      false,
-    );
+    expect(keys.cancel({ ...key, processId: 8 }, FROM)).toBe(false);
+    expect(keys.cancel({ ...key, secret: Buffer.alloc(4, key.secret[0]) }, FROM)).toBe(false);
+    const longer = Buffer.concat([key.secret, Buffer.alloc(1)]);
+    expect(keys.cancel({ ...key, secret: longer }, FROM)).toBe(false);
     keys.revoke(key);
-    expect(keys.cancel(key)).toBe(false);
+    expect(keys.cancel(key, FROM)).toBe(false);
     expect(cancel).not.toHaveBeenCalled();
+  });
+
+  it("does not listen to an address that guesses, for a minute (checklist 52)", () => {
+    const keys = new CancelKeys();
+    const cancel = vi.fn();
+    const key = keys.issue(7, 2, cancel);
+    for (let guess = 0; guess < 100; guess += 1) {
+      keys.cancel({ ...key, secret: Buffer.alloc(32, guess) }, FROM);
+    }
+    expect(keys.cancel(key, FROM)).toBe(false);
+    expect(keys.cancel(key, { ...FROM, address: "192.0.2.2" })).toBe(true);
+    expect(keys.cancel(key, { ...FROM, nowMs: 60_000 })).toBe(true);
+    expect(cancel).toHaveBeenCalledTimes(2);
   });
 });

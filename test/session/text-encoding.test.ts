@@ -13,12 +13,20 @@ describe("textEncoding", () => {
     },
   );
 
-  it.each(["SJIS", "Shift_JIS_2004", "BIG5", "GBK", "gb18030", "UHC", "JOHAB", "Windows-936"])(
-    "refuses %s, in which a backslash may be half a character",
-    (name) => {
-      expect(textEncoding(name)).toBeUndefined();
-    },
-  );
+  it.each([
+    "SJIS",
+    "Shift_JIS_2004",
+    "BIG5",
+    "GBK",
+    "gb18030",
+    "UHC",
+    "JOHAB",
+    "Windows-936",
+    "",
+    "FUTURE8",
+  ])("refuses %j, in which a backslash may be half a character", (name) => {
+    expect(textEncoding(name)).toBeUndefined();
+  });
 });
 
 describe("readsAlikeEverywhere", () => {
