@@ -1,9 +1,10 @@
 import type { WorkerOptions } from "node:worker_threads";
 import type { CatalogueExtension } from "../sql/catalogue.ts";
-import type { Classification } from "../sql/classification.ts";
+import type { Classification, ParsedClassification } from "../sql/classification.ts";
 import { classify } from "../sql/classify.ts";
 import type { Dialect } from "../sql/classify.ts";
 import { warmUp } from "../sql/parser.ts";
+import { holdsForShape, shapeOf } from "../sql/shape.ts";
 import { isPlain } from "../sql/session.ts";
 import type { SqlSession } from "../sql/session.ts";
 import { ClassifyThread, refusal } from "./classify-thread.ts";
@@ -25,6 +26,8 @@ export interface ClassifierOptions {
 export interface ClassifierStats {
   readonly hits: number;
   readonly misses: number;
+  /** Of the misses, those that did not have to be parsed. */
+  readonly shapeHits: number;
   readonly cachedTexts: number;
   readonly cachedBytes: number;
   readonly threadRuns: number;
@@ -35,6 +38,7 @@ const INLINE_CHARACTERS = 4096;
 // PostgreSQL's lexer rescans runs of operator characters and nested comments: both take quadratic time.
 const SLOW_TO_LEX = /[-+*/<>=~!@#%^&|`?]{64}/;
 const MANY_COMMENTS = 64;
+const MAX_SHAPES = 2048;
 const STATEMENT_BYTES = 600;
 const OBJECT_BYTES = 100;
 
@@ -54,6 +58,8 @@ export class Classifier {
   readonly #maxCacheBytes: number;
   readonly #thread: ClassifyThread;
   readonly #cache = new Map<string, Entry>();
+  readonly #shapes = new Map<string, ParsedClassification>();
+  #shapeHits = 0;
   #cachedBytes = 0;
   #hits = 0;
   #misses = 0;
@@ -87,9 +93,8 @@ export class Classifier {
       return known.classification;
     }
     this.#misses += 1;
-    if (isQuickToParse(text)) {
-      return this.#remember(text, session, classify(text, this.#options(session)));
-    }
+    if (isQuickToParse(text))
+      return this.#remember(text, session, this.#classifyHere(text, session));
     if (Buffer.byteLength(text) > this.#maxTextBytes) {
       return refusal("too_large", `the statement is longer than ${this.#maxTextBytes} bytes`);
     }
@@ -100,6 +105,7 @@ export class Classifier {
     return {
       hits: this.#hits,
       misses: this.#misses,
+      shapeHits: this.#shapeHits,
       cachedTexts: this.#cache.size,
       cachedBytes: this.#cachedBytes,
       threadRuns: this.#thread.runs,
@@ -110,6 +116,22 @@ export class Classifier {
   /** Refuses what is still waiting, and ends the thread. */
   async close(): Promise<void> {
     await this.#thread.close();
+  }
+
+  /** Parses, unless a text that differs in nothing but literals, and is not judged by them, was parsed before. */
+  #classifyHere(text: string, session: SqlSession): Classification {
+    const shape = this.#dialect === "postgresql" ? shapeOf(text) : undefined;
+    const alike = shape === undefined ? undefined : this.#shapes.get(shape);
+    if (alike !== undefined) {
+      this.#shapeHits += 1;
+      return { ...alike, text };
+    }
+    const classification = classify(text, this.#options(session));
+    if (shape !== undefined && holdsForShape(classification, shape)) {
+      if (this.#shapes.size >= MAX_SHAPES) this.#shapes.clear();
+      this.#shapes.set(shape, classification);
+    }
+    return classification;
   }
 
   async #classifyInThread(text: string, session: SqlSession): Promise<Classification> {

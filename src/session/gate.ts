@@ -10,7 +10,7 @@ import { decodeBoundParameters } from "../wire/decode-frontend.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { Classifier } from "./classifier.ts";
-import { judge, type Judged, type Subject } from "./judged.ts";
+import { judge, withText, type Judged, type Subject } from "./judged.ts";
 import {
   blockedRefusal,
   functionCallRefusal,
@@ -54,7 +54,8 @@ const FORWARD: Verdict = { kind: "forward" };
  */
 export class Gate {
   readonly #options: GateOptions;
-  #judgements = new WeakMap<Classification, Judged>();
+  /** By their statements, which texts of one shape share. */
+  #judgements = new WeakMap<object, Judged>();
   #policy: Policy;
 
   constructor(options: GateOptions) {
@@ -166,11 +167,15 @@ export class Gate {
       this.#policy = policy;
       this.#judgements = new WeakMap();
     }
-    const known = this.#judgements.get(classification);
+    const key = classification.kind === "parsed" ? classification.statements : classification;
+    const known = this.#judgements.get(key);
     if (known?.text === text) return known;
+    if (known !== undefined && classification.kind === "parsed" && classification.text === text) {
+      return withText(known, classification);
+    }
     const { decision, isTimeless } = this.#decide(classification);
     const judged = judge(text, classification, { decision, isTimeless });
-    if (isTimeless) this.#judgements.set(classification, judged);
+    if (isTimeless) this.#judgements.set(key, judged);
     return judged;
   }
 

@@ -1,7 +1,12 @@
 import type { BoundParameter } from "../approvals/bound-parameters.ts";
 import { encodeFragment, type Fragment, type StatementText } from "../audit/record.ts";
 import type { Decision } from "../policy/decision.ts";
-import { EFFECTS, type Classification, type Effect } from "../sql/classification.ts";
+import {
+  EFFECTS,
+  type Classification,
+  type Effect,
+  type ParsedClassification,
+} from "../sql/classification.ts";
 
 /** A text with the decision about it: made once for a text and a session's situation, enforced at every use. */
 export interface Judged {
@@ -43,7 +48,7 @@ export function judge(
   { decision, isTimeless }: { readonly decision: Decision; readonly isTimeless: boolean },
 ): Judged {
   const isParsed = classification.kind === "parsed";
-  const judged: Omit<Judged, "subject"> & { subject?: Subject } = {
+  return withSubject({
     text,
     classification,
     decision,
@@ -55,17 +60,30 @@ export function judge(
       isParsed && classification.text !== text ? Buffer.from(classification.text) : undefined,
     mayChangeLexing: !isParsed || classification.mayChangeLexing,
     hasParameters: isParsed && classification.hasParameters,
-  };
-  // The two point at each other, so that a Query needs no allocation of its own.
-  return Object.assign(judged, {
-    subject: {
-      judged: judged as Judged,
-      parameterTypes: [],
-      parameters: "none" as const,
-      recorded: undefined,
-      portal: { isSuspended: false },
-    },
   });
+}
+
+/** The same judgement of another text, which has the same statements and is forwarded as it is. */
+export function withText(judged: Judged, classification: ParsedClassification): Judged {
+  return withSubject({
+    ...judged,
+    text: classification.text,
+    classification,
+    rewritten: undefined,
+  });
+}
+
+// The two point at each other, so that a Query needs no allocation of its own.
+function withSubject(judged: Omit<Judged, "subject">): Judged {
+  const whole = judged as { -readonly [K in keyof Judged]: Judged[K] };
+  whole.subject = {
+    judged: whole,
+    parameterTypes: [],
+    parameters: "none",
+    recorded: undefined,
+    portal: { isSuspended: false },
+  };
+  return whole;
 }
 
 /** The members of a statement's audit records that its text and decision give. */

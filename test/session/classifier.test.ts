@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Classifier } from "../../src/session/classifier.ts";
 import type { ClassifierOptions } from "../../src/session/classifier.ts";
+import type { Classification } from "../../src/sql/classification.ts";
 import { NEW_SESSION, ranAlone } from "../../src/sql/session.ts";
 
 // On Node 20 `--import tsx` does not reach into worker threads by itself.
@@ -23,6 +25,13 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((classifier) => classifier.close()));
 });
 
+/** Where in the text a reason stems from moves with the literals before it. */
+function withoutPlaces(classification: Classification): unknown {
+  return JSON.parse(
+    JSON.stringify(classification, (key, value: unknown) => (key === "at" ? undefined : value)),
+  );
+}
+
 const LONG_INSERT = `INSERT INTO t VALUES ${"(1, 'some text'),".repeat(2000)} (1, 'x')`;
 
 describe("Classifier", () => {
@@ -31,6 +40,47 @@ describe("Classifier", () => {
     const first = classifier.classify("SELECT 1", NEW_SESSION);
     expect(classifier.classify("SELECT 1", NEW_SESSION)).toBe(first);
     expect(classifier.stats()).toMatchObject({ hits: 1, misses: 1, cachedTexts: 1 });
+  });
+
+  it("does not parse a text that differs from an earlier one in literals only", async () => {
+    const classifier = newClassifier();
+    const first = await classifier.classify("SELECT a FROM t WHERE b = 1", NEW_SESSION);
+    const second = await classifier.classify("SELECT a FROM t WHERE b = 22", NEW_SESSION);
+    expect(second).toEqual({ ...first, text: "SELECT a FROM t WHERE b = 22" });
+    expect(classifier.stats()).toMatchObject({ hits: 0, misses: 2, shapeHits: 1 });
+  });
+
+  it("says of a text of a known shape what it would say of it alone (property)", async () => {
+    const shared = newClassifier();
+    const literal = fc.oneof(
+      fc.nat(999_999_999).map(String),
+      fc.constantFrom("0", "1", "'a'", "'off'", "'DELETE FROM users'", "'x%'", "''", "1.5", "true"),
+    );
+    const template = fc.constantFrom(
+      "SELECT a FROM t WHERE b = ? AND c = ?",
+      "SELECT set_config(?, ?, false)",
+      "SELECT lo_unlink(?), ? FROM t",
+      "INSERT INTO t VALUES (?, ?)",
+      "DELETE FROM t WHERE ? = ?",
+      "UPDATE t SET a = ? WHERE b = ? OR b <> 1",
+      "SELECT query_to_xml(?, true, false, ?)",
+      "SELECT CASE WHEN ? = ? THEN nextval('s') END",
+      "EXPLAIN (ANALYZE ?) DELETE FROM t WHERE a = ?",
+      "WITH d AS (DELETE FROM t WHERE ? = ?) SELECT 1",
+      "SELECT * FROM t LIMIT ? OFFSET ?",
+      "SELECT pg_terminate_backend(?), f(?)",
+      "SET statement_timeout = ?; SELECT ?",
+    );
+    await fc.assert(
+      fc.asyncProperty(template, literal, literal, async (sql, a, b) => {
+        const text = sql.replace("?", () => a).replace("?", () => b);
+        const alone = await newClassifier().classify(text, NEW_SESSION);
+        expect(withoutPlaces(await shared.classify(text, NEW_SESSION))).toEqual(
+          withoutPlaces(alone),
+        );
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it("does not answer from the cache where the session decides", async () => {
