@@ -3,6 +3,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { Place } from "../policy/place.ts";
 import type { CatalogueExtension } from "../sql/catalogue.ts";
 import type { LogLevel } from "../telemetry/log.ts";
+import type { AlertsConfig } from "./alerts.ts";
 import type { ConfigText } from "./schema.ts";
 import type { SecretSource } from "./secret-source.ts";
 
@@ -47,6 +48,7 @@ export interface Config {
       readonly anchorFile: string | undefined;
     };
   };
+  readonly alerts: AlertsConfig;
   readonly limits: Limits;
   readonly log: { readonly level: LogLevel };
 }

@@ -10,6 +10,10 @@ const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["admin.operators.*", "roles"],
   ["approvals.defaults.approvers.*", "roles"],
   ["rules.*.approval.approvers.*", "roles"],
+  ["alerts.rules.*.environments.*", "environments"],
+  ["alerts.rules.*.people.*", "people"],
+  ["alerts.rules.*.workloads.*", "workloads"],
+  ["alerts.rules.*.sinks.*", "alerts.sinks"],
   ...["environments", "databases", "roles", "people", "workloads"].flatMap(
     (section) =>
       [
@@ -48,6 +52,7 @@ function repeatedNames(raw: unknown): Mistake[] {
   const people = namesIn(raw, "people");
   return [
     ...repetitions(select(raw, "rules.*.name")),
+    ...repetitions(select(raw, "alerts.rules.*.name")),
     ...repetitions(select(raw, "roles.*")),
     ...namesIn(raw, "workloads")
       .filter((name) => people.includes(name))

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { LARGEST_MESSAGE_BYTES } from "../wire/message-types.ts";
 import type { LogLevel } from "../telemetry/log.ts";
+import { alertsSchema } from "./alerts-schema.ts";
 import { auditSchema } from "./audit-schema.ts";
 import { principalSchema } from "./principal-schema.ts";
 import { approvalSchema, ruleSchema } from "./rule-schema.ts";
@@ -231,6 +232,7 @@ export const configSchema = z
       ),
     store: storeSchema,
     audit: auditSchema,
+    alerts: alertsSchema,
     limits: limitsSchema,
     log: z
       .strictObject({

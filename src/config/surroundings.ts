@@ -19,9 +19,20 @@ const FILES = [
   "approvals.allowed_signers",
   "approvals.revoked_keys",
   "store.postgres.file",
+  "alerts.sinks.*.webhook.file",
+  "alerts.sinks.*.secret.file",
+  "alerts.sinks.*.password.file",
+  "alerts.sinks.*.routing_key.file",
 ];
 
-const VARIABLES = ["upstreams.*.password.env", "store.postgres.env"];
+const VARIABLES = [
+  "upstreams.*.password.env",
+  "store.postgres.env",
+  "alerts.sinks.*.webhook.env",
+  "alerts.sinks.*.secret.env",
+  "alerts.sinks.*.password.env",
+  "alerts.sinks.*.routing_key.env",
+];
 
 /** Files and environment variables that the configuration names and that are not there. */
 export function checkSurroundings(

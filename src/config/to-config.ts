@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { Secret } from "../base/secret.ts";
 import type { Place } from "../policy/place.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../policy/policy.ts";
+import { toAlerts } from "./alerts.ts";
 import type { Config, Database, ListenTls, PrincipalConfig, Upstream } from "./config.ts";
 import { parseHost, serverName } from "./host.ts";
 import { toRule, toTerms } from "./rules.ts";
@@ -73,6 +74,10 @@ export function toConfig(
         anchorFile: optional(text.audit.checkpoint.anchor, absolute),
       },
     },
+    alerts: toAlerts(text.alerts, {
+      absolute,
+      secret: (source) => toSecretSource(source, absolute),
+    }),
     limits: {
       startupTimeoutMs: text.limits.startup_timeout,
       maxMessageBytes: text.limits.max_message,
