@@ -86,7 +86,7 @@ export async function shell(line: string, env: NodeJS.ProcessEnv = process.env):
   return { status, stdout, stderr };
 }
 
-/** `node src/main.ts` then loads TypeScript. */
+/** `node src/main.ts` then loads TypeScript, wherever it is called from. */
 function withSources(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return { ...env, NODE_OPTIONS: "--import tsx" };
+  return { ...env, NODE_OPTIONS: `--import ${import.meta.resolve("tsx")}` };
 }
