@@ -689,6 +689,9 @@ function keyOf(node: Node | undefined, scope: Scope): string {
   const select = as(link?.subselect, "SelectStmt");
   const value = select === undefined ? undefined : soleValue(select);
   if (link?.subLinkType === "EXPR_SUBLINK" && value !== undefined) return keyOf(value, scope);
+  const alike = as(node, "MinMaxExpr")?.args ?? as(node, "CoalesceExpr")?.args ?? [];
+  const keys = new Set(alike.map((arg) => keyOf(arg, scope)));
+  if (keys.size === 1) return [...keys].join("");
   const expression = as(node, "A_Expr");
   const idle = expression === undefined ? undefined : withoutIdle(expression, scope);
   if (idle !== undefined) return idle;

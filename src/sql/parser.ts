@@ -70,7 +70,8 @@ export function parse(text: string): ParseOutcome {
   const judged = bare === undefined || bare === text ? outcome : parseExactly(bare);
   if (judged.kind === "refused") return outcome.kind === "refused" ? outcome : judged;
   if (judged.statements.some((statement) => isDo(statement) && doBodies(statement) !== 1)) {
-    return refused("failed", "DO needs exactly one string as its body");
+    // The server refuses them too, but only when it runs them.
+    return refused("syntax", "DO needs exactly one string as its body");
   }
   return judged;
 }

@@ -154,6 +154,9 @@ describe("holdsForShape", () => {
   it.each([
     "SELECT abalance FROM pgbench_accounts WHERE aid = 77",
     "SELECT * FROM users WHERE email = 'a@example.org' LIMIT 1",
+    "UPDATE pgbench_accounts SET abalance = abalance + 5 WHERE aid = 77;",
+    "UPDATE public.users SET name = 'x', n = 5 WHERE id = 7 AND tenant = 'a'",
+    "DELETE FROM sessions WHERE id = 'abc' and at < 5",
     "INSERT INTO pgbench_history (tid, bid, aid) VALUES (1, 2, 3)",
   ])("takes %s", (text) => {
     expect(holdsForShape(judged(text), shapeOf(text) ?? "")).toBe(true);
@@ -161,7 +164,15 @@ describe("holdsForShape", () => {
 
   it.each([
     "DELETE FROM users WHERE 1 = 0",
-    "UPDATE users SET a = 1 WHERE id = 5",
+    "UPDATE users SET a = 1 WHERE id = 5 OR id <> 6",
+    "UPDATE users SET a = 1 WHERE 5 = id",
+    "UPDATE users SET a = (SELECT 1 WHERE 1 = 1) WHERE id = 5",
+    "UPDATE users SET a = 1 FROM t WHERE t.id = 5 AND users.id = 5 RETURNING id",
+    "UPDATE users u SET a = 1 WHERE u.id = 5",
+    "DELETE FROM users USING t WHERE t.id = 5",
+    "DELETE FROM users WHERE id = 5 AND 1 = 1",
+    "DELETE FROM users WHERE NOT id = 5",
+    "DELETE FROM users WHERE id LIKE '%'",
     "SELECT set_config('a.b', 'c', false)",
     "SELECT nextval('s')",
     "EXPLAIN (ANALYZE 0) DELETE FROM users",

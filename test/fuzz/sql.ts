@@ -1,0 +1,100 @@
+/**
+ * Mutated statements through our parser and a real server's: no crash, no slow one, no other verdict.
+ *
+ *   node --import tsx test/fuzz/sql.ts [statements] [seed]
+ *
+ * Starts the embedded PostgreSQL, or uses the server of PGHOST, PGPORT, PGUSER and PGPASSWORD if PGHOST is set.
+ */
+import { readFileSync } from "node:fs";
+import { parse as parseYaml } from "yaml";
+import { classify } from "../../src/sql/classify.ts";
+import { NEW_SESSION } from "../../src/sql/session.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { mutate, seededRandom } from "./mutate.ts";
+import { ServerGrammar } from "./server-verdict.ts";
+import type { ServerVerdict } from "./server-verdict.ts";
+
+export interface FuzzReport {
+  readonly statements: number;
+  readonly parsed: number;
+  readonly slowest: { readonly ms: number; readonly text: string };
+  readonly failures: readonly string[];
+  readonly disagreements: readonly string[];
+  /** Texts that libpg_query takes and the server doesn't, for a parameter with a letter or a word right behind it. */
+  readonly looseParameters: number;
+}
+
+const BATCH = 200;
+
+export async function fuzz(
+  grammar: ServerGrammar,
+  { statements, seed }: { readonly statements: number; readonly seed: number },
+): Promise<FuzzReport> {
+  const random = seededRandom(seed);
+  const texts = corpus();
+  const failures: string[] = [];
+  const disagreements: string[] = [];
+  let [parsed, looseParameters] = [0, 0];
+  let slowest = { ms: 0, text: "" };
+  for (let done = 0; done < statements; done += BATCH) {
+    const batch = Array.from({ length: BATCH }, () => mutate(texts, random)).filter(
+      (text) => text.isWellFormed() && !text.includes("\0"),
+    );
+    const verdicts = await grammar.verdicts(batch);
+    for (const [index, text] of batch.entries()) {
+      const started = performance.now();
+      const ours = verdictOf(text);
+      const tookMs = performance.now() - started;
+      if (tookMs > slowest.ms) slowest = { ms: tookMs, text };
+      const theirs = verdicts[index] ?? "refused";
+      if (ours === "failed") failures.push(text);
+      if (ours !== "refused") parsed += 1;
+      if (agree(ours, theirs) || isBodiless(text)) continue;
+      if (theirs === "refused" && /\$\d/.test(text)) looseParameters += 1;
+      else disagreements.push(`${ours}, the server ${theirs}: ${JSON.stringify(text)}`);
+    }
+  }
+  return { statements, parsed, slowest, failures, disagreements, looseParameters };
+}
+
+type OurVerdict = ServerVerdict | "failed";
+
+function verdictOf(text: string): OurVerdict {
+  const classified = classify(text, { dialect: "postgresql", session: NEW_SESSION });
+  if (classified.kind === "unparsed") return classified.cause === "failed" ? "failed" : "refused";
+  const { length } = classified.statements;
+  return length === 0 ? "none" : length === 1 ? "one" : "many";
+}
+
+/** DO without exactly one body: the server's grammar takes it, its execution doesn't. */
+function isBodiless(text: string): boolean {
+  const classified = classify(text, { dialect: "postgresql", session: NEW_SESSION });
+  return classified.kind === "unparsed" && classified.message.startsWith("DO needs");
+}
+
+/** The server says the same of no statement and of one. */
+function agree(ours: OurVerdict, theirs: ServerVerdict): boolean {
+  return (ours === "none" ? "one" : ours) === (theirs === "none" ? "one" : theirs);
+}
+
+export function corpus(): readonly string[] {
+  return ["../corpus/statements.yaml", "../sql/cases.yaml"].flatMap((path) => {
+    const text = readFileSync(new URL(path, import.meta.url), "utf8");
+    return (parseYaml(text) as readonly { readonly sql: string }[]).map(({ sql }) => sql);
+  });
+}
+
+async function main(): Promise<void> {
+  const [statements = 100_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2).map(Number);
+  const own = process.env["PGHOST"] === undefined ? await startPostgres() : undefined;
+  const grammar = await ServerGrammar.connect(
+    own === undefined ? {} : { ...own, user: own.superuser, database: "postgres" },
+  );
+  const report = await fuzz(grammar, { statements, seed });
+  grammar.close();
+  await own?.stop();
+  process.stdout.write(`${JSON.stringify({ seed, ...report }, undefined, 2)}\n`);
+  process.exitCode = report.failures.length + report.disagreements.length === 0 ? 0 : 1;
+}
+
+if (process.argv[1]?.endsWith("fuzz/sql.ts") === true) await main();
