@@ -62,6 +62,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./audit.ts")).auditCommand(terminal),
   },
   {
+    name: "rotate",
+    summary: "give the roles that Twokey logs in as new passwords",
+    load: async (terminal) => (await import("./rotate.ts")).rotateCommand(terminal),
+  },
+  {
     name: "sql",
     summary: "run statements over a connection, where there is no psql",
     load: async (terminal) => (await import("./sql.ts")).sqlCommand(terminal),

@@ -89,6 +89,16 @@ export interface Database {
   readonly place: Place;
   /** The other databases on the same server, whatever their upstream is called here. */
   readonly neighbours: readonly Place[];
+  /** The first that names one of a principal's roles is its; none at all means that all are the upstream's user. */
+  readonly logins: readonly Login[];
+}
+
+/** Who some roles are on the server, and what the server lets that role do. */
+export interface Login {
+  readonly roles: readonly string[];
+  readonly user: string;
+  readonly password: SecretSource;
+  readonly may: "read_only" | "read_write" | "ddl";
 }
 
 export interface PrincipalConfig {

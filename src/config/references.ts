@@ -5,6 +5,7 @@ import type { Mistake, Path } from "./mistakes.ts";
 const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["databases.*.upstream", "upstreams"],
   ["databases.*.environment", "environments"],
+  ["databases.*.logins.*.roles.*", "roles"],
   ["people.*.roles.*", "roles"],
   ["workloads.*.roles.*", "roles"],
   ["admin.operators.*", "roles"],

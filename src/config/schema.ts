@@ -77,6 +77,17 @@ const adminSchema = z
   })
   .describe("HTTP for metrics, health and the API.");
 
+const loginSchema = z.strictObject({
+  roles: nonEmpty(z.string()).describe("Of `roles`: whose people and workloads log in so."),
+  user: z.string().min(1).max(63).describe("Role on the server."),
+  password: secret.describe("Its password: where to find it, never the password itself."),
+  may: z
+    .enum(["read_only", "read_write", "ddl"])
+    .describe(
+      "What `twokey provision` lets it do: read; also change rows; also create objects, which are then its own.",
+    ),
+});
+
 const databaseSchema = z.strictObject({
   upstream: z.string().describe("One of `upstreams`."),
   environment: z.string().describe("One of `environments`; its rules apply."),
@@ -90,6 +101,13 @@ const databaseSchema = z.strictObject({
     .enum(["postgresql", "redshift"])
     .default("postgresql")
     .describe("What the server speaks."),
+  logins: z
+    .array(loginSchema)
+    .default([])
+    .describe(
+      "Who logs in on the server as whom: the first that names one of the person's roles counts, and who is in none is " +
+        "turned away. Without any, everybody logs in as the upstream's `user`.",
+    ),
 });
 
 const environmentSchema = z.strictObject({

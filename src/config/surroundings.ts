@@ -12,6 +12,7 @@ const FILES = [
   "listen.tls.key",
   "listen.tls.client_ca",
   "upstreams.*.password.file",
+  "databases.*.logins.*.password.file",
   "upstreams.*.tls.ca",
   "upstreams.*.tls.cert",
   "upstreams.*.tls.key",
@@ -27,6 +28,7 @@ const FILES = [
 
 const VARIABLES = [
   "upstreams.*.password.env",
+  "databases.*.logins.*.password.env",
   "store.postgres.env",
   "alerts.sinks.*.webhook.env",
   "alerts.sinks.*.secret.env",

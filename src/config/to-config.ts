@@ -39,7 +39,7 @@ export function toConfig(
       operators: text.admin.operators,
     },
     upstreams,
-    databases: toDatabases(text, upstreams),
+    databases: toDatabases(text, upstreams, absolute),
     environments: Object.keys(text.environments),
     roles: text.roles,
     principals: new Map([
@@ -123,6 +123,7 @@ function toUpstream(name: string, text: UpstreamText, absolute: Absolute): Upstr
 function toDatabases(
   text: ConfigText,
   upstreams: ReadonlyMap<string, Upstream>,
+  absolute: Absolute,
 ): ReadonlyMap<string, Database> {
   const places = mapValues(text.databases, ({ database, environment }, name): Place => ({
     database: name,
@@ -131,7 +132,7 @@ function toDatabases(
   }));
   const serversOf = (name: string): string[] =>
     (upstreams.get(text.databases[name]?.upstream ?? "")?.hosts ?? []).map(serverName);
-  return mapValues(text.databases, ({ upstream, dialect }, name) => {
+  return mapValues(text.databases, ({ upstream, dialect, logins }, name) => {
     const servers = serversOf(name);
     const neighbours = [...places.values()].filter(
       ({ database }) =>
@@ -139,7 +140,16 @@ function toDatabases(
     );
     const place = places.get(name);
     if (place === undefined) throw new Error(`database ${name} has no place`);
-    return { upstream, dialect, place, neighbours };
+    return {
+      upstream,
+      dialect,
+      place,
+      neighbours,
+      logins: logins.map((login) => ({
+        ...login,
+        password: toSecretSource(login.password, absolute),
+      })),
+    };
   });
 }
 

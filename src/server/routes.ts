@@ -1,15 +1,17 @@
-import { readFileSync } from "node:fs";
-import { Secret } from "../base/secret.ts";
-import { SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
+import { ConnectionRefused, SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
 import type { Config, Upstream } from "../config/config.ts";
+import type { Principal } from "../policy/principal.ts";
+import { credentialOf, credentialsOf, loginOf, type Credential } from "../provision/credentials.ts";
+import { withStoredPassword } from "../provision/stored-password.ts";
 import type { Classifier } from "../session/classifier.ts";
 import type { Route } from "../session/services.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { cancelUpstream } from "../upstream/cancel.ts";
 import { connectUpstream, type UpstreamLink, type UpstreamOptions } from "../upstream/connect.ts";
-import { credentialWarning, loadCredential } from "../upstream/credential.ts";
+import { credentialWarning } from "../upstream/credential.ts";
 import type { UpstreamTls } from "../upstream/dial.ts";
+import { readTls } from "../upstream/read-tls.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
 
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -32,17 +34,22 @@ export function openRoutes({
     [...config.upstreams].map(([name, upstream]) => [name, dialer(upstream)]),
   );
   const routes = new Map<string, Route>();
-  for (const [name, { upstream, dialect, place, neighbours }] of config.databases) {
+  for (const [name, database] of config.databases) {
+    const { upstream, dialect, place, neighbours } = database;
+    const own = config.upstreams.get(upstream);
     const dial = dialers.get(upstream);
-    if (dial === undefined) throw new Error(`database ${name} has no upstream ${upstream}`);
+    if (dial === undefined || own === undefined)
+      throw new Error(`database ${name} has no upstream ${upstream}`);
     routes.set(name, {
       upstream,
       place,
       neighbours,
       classifier: classifiers[dialect],
-      connect: async (parameters, signal) => {
+      connect: async (who, parameters, signal) => {
+        const credential = who === "twokey" ? credentialOf(own) : loginOf(who, database, own);
+        if (credential === undefined) throw hasNoLogin(who, name);
         try {
-          const link = await dial.connect(place.serverDatabase, parameters, signal);
+          const link = await dial.connect(credential, place.serverDatabase, parameters, signal);
           metrics.upstreamUp(upstream, true);
           return link;
         } catch (error) {
@@ -78,17 +85,27 @@ function cannotLogIn(upstream: string, cause: unknown): UpstreamUnavailable {
   );
 }
 
+function hasNoLogin(who: Principal | "twokey", database: string): ConnectionRefused {
+  const name = who === "twokey" ? who : who.name;
+  return new ConnectionRefused(
+    SQLSTATE.insufficientPrivilege,
+    `twokey: no login of database "${database}" is for any role of "${name}"`,
+    { hint: `The operator of Twokey names roles under databases.${database}.logins.` },
+  );
+}
+
 /** Says in the log which upstream's password others on this machine can read. */
-export async function warnOfOpenCredentials({ upstreams }: Config, log: Log): Promise<void> {
-  for (const { name, password } of upstreams.values()) {
-    const warning = password === undefined ? undefined : await credentialWarning(password);
-    if (warning !== undefined) log.warn({ upstream: name }, warning);
+export async function warnOfOpenCredentials(config: Config, log: Log): Promise<void> {
+  for (const { upstream, source } of credentialsOf(config)) {
+    const warning = source === undefined ? undefined : await credentialWarning(source);
+    if (warning !== undefined) log.warn({ upstream }, warning);
   }
 }
 
 interface Dialer {
   readonly tls: UpstreamTls;
   readonly connect: (
+    credential: Credential,
     database: string,
     parameters: ReadonlyMap<string, string>,
     signal: AbortSignal,
@@ -97,49 +114,21 @@ interface Dialer {
 
 function dialer(upstream: Upstream): Dialer {
   const tls = readTls(upstream.tls);
-  const options: Omit<UpstreamOptions, "database" | "parameters" | "signal"> = {
-    hosts: upstream.hosts,
-    targetSession: upstream.targetSessionAttrs,
-    tls,
-    user: upstream.user,
-    password: () => readPassword(upstream),
-    // Our own link needs nothing that a newer one would bring.
-    minorVersion: 0,
-    timeoutMs: upstream.connectTimeoutMs,
-  };
+  const options: Omit<UpstreamOptions, "user" | "password" | "database" | "parameters" | "signal"> =
+    {
+      hosts: upstream.hosts,
+      targetSession: upstream.targetSessionAttrs,
+      tls,
+      // Our own link needs nothing that a newer one would bring.
+      minorVersion: 0,
+      timeoutMs: upstream.connectTimeoutMs,
+    };
   return {
     tls,
-    connect: (database, parameters, signal) =>
-      connectUpstream({ ...options, database, parameters, signal }),
+    // The password is read for each connection, so that a rotated one is taken up at once.
+    connect: ({ user, source, name }, database, parameters, signal) =>
+      withStoredPassword({ source, name }, (password) =>
+        connectUpstream({ ...options, user, password, database, parameters, signal }),
+      ),
   };
-}
-
-// Read for each connection, so that a rotated password is taken up at once.
-function readPassword({ name, password }: Upstream): Promise<Secret> {
-  return Promise.resolve().then(() => {
-    if (password === undefined) {
-      throw new UpstreamUnavailable(
-        SQLSTATE.cannotConnect,
-        `upstream ${name} asks for a password, and none is configured`,
-        {
-          hint: `say where it is found: upstreams.${name}.password`,
-        },
-      );
-    }
-    return loadCredential(password);
-  });
-}
-
-function readTls({ mode, caFile, certFile, keyFile, isDirect }: Upstream["tls"]): UpstreamTls {
-  return {
-    mode,
-    ca: read(caFile),
-    certificate: read(certFile),
-    key: keyFile === undefined ? undefined : new Secret(readFileSync(keyFile, "utf8")),
-    isDirect,
-  };
-}
-
-function read(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : readFileSync(file, "utf8");
 }

@@ -288,7 +288,7 @@ function readinessChecks({ services, routes, listener }: AdminParts): Checks {
 }
 
 async function probe(route: Route): Promise<void> {
-  const link = await route.connect(new Map(), AbortSignal.timeout(PROBE_TIMEOUT_MS));
+  const link = await route.connect("twokey", new Map(), AbortSignal.timeout(PROBE_TIMEOUT_MS));
   link.connection.destroy();
 }
 

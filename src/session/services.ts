@@ -1,5 +1,6 @@
 import type { Authentication, FrontendChannel } from "../auth/authentication.ts";
 import type { Place } from "../policy/place.ts";
+import type { Principal } from "../policy/principal.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { AuditFile } from "../store/audit-file.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -19,8 +20,13 @@ export interface Route {
   readonly neighbours: readonly Place[];
   /** Its dialect's: each reads text in its own way. */
   readonly classifier: Classifier;
-  /** @throws UpstreamRefused, UpstreamUnavailable */
+  /**
+   * As the role that the person's roles have there; `twokey` is ourselves, who only look whether the server answers.
+   *
+   * @throws UpstreamRefused, UpstreamUnavailable; ConnectionRefused for somebody who has no login there
+   */
   readonly connect: (
+    who: Principal | "twokey",
     parameters: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ) => Promise<UpstreamLink>;

@@ -67,7 +67,7 @@ export async function runSession(
   });
 
   const settings = await judgedSettings(opened, gate);
-  const link = await route.connect(settings, deadline);
+  const link = await route.connect(who.principal, settings, deadline);
   try {
     checkReading(link.parameters, sql);
     recorder.started({ authentication: who.method, tls: tls?.getProtocol() ?? undefined });

@@ -1,0 +1,161 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { startTestTwokey, type TestTwokey } from "../support/twokey.ts";
+import { Home } from "../cli/harness.ts";
+
+describe("twokey rotate", () => {
+  let postgres: TestPostgres;
+  let twokey: TestTwokey;
+  const home = new Home();
+  const leaked = "correct horse battery staple";
+
+  beforeAll(async () => {
+    postgres = await startPostgres({ settings: { log_statement: "all" } });
+    await asSuperuser(`CREATE ROLE twokey_main SUPERUSER LOGIN PASSWORD '${leaked}'`);
+    twokey = await startTestTwokey({
+      postgres: { ...postgres, superuser: "twokey_main", password: leaked },
+      databases: { postgres: "production" },
+    });
+  });
+
+  afterAll(async () => {
+    home.remove();
+    await twokey.stop();
+    await postgres.stop();
+  });
+
+  it("makes the leaked password worthless, while open sessions go on and new ones open", async () => {
+    const open = await through();
+    const { status, stdout } = await run();
+    expect(status).toBe(0);
+    expect(stdout).toBe(`twokey_main: new password, in ${passwordFile()}\n`);
+
+    await expect(directly(leaked)).rejects.toMatchObject({ code: "28P01" });
+    const password = readFileSync(passwordFile(), "utf8").trim();
+    expect(password).toMatch(/^[\w-]{43}$/);
+    await (await directly(password)).end();
+    expect(statSync(passwordFile()).mode & 0o777).toBe(0o600);
+    expect(await whoAmI(open)).toBe("twokey_main");
+    await open.end();
+    const anew = await through();
+    expect(await whoAmI(anew)).toBe("twokey_main");
+    await anew.end();
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("stores a verifier that the server's own log never had the password of", async () => {
+    const [row] = await asSuperuser(
+      "SELECT rolpassword FROM pg_authid WHERE rolname = 'twokey_main'",
+    );
+    expect(row).toMatchObject({ rolpassword: expect.stringMatching(/^SCRAM-SHA-256\$4096:/) as string });
+  });
+
+  it("can be cut short anywhere: sessions open, and the next rotation settles it", async () => {
+    const old = readFileSync(passwordFile(), "utf8");
+    // Before the server heard of it ...
+    writeFileSync(`${passwordFile()}.next`, "never-came-to-be\n", { mode: 0o600 });
+    await (await through()).end();
+    expect((await run()).status).toBe(0);
+    expect(readFileSync(passwordFile(), "utf8")).not.toBe(old);
+    // ... and after.
+    writeFileSync(`${passwordFile()}.next`, "came-to-be\n", { mode: 0o600 });
+    await asSuperuser("ALTER ROLE twokey_main PASSWORD 'came-to-be'");
+    await (await through()).end();
+    expect((await run()).status).toBe(0);
+    await expect(directly("came-to-be")).rejects.toMatchObject({ code: "28P01" });
+    await (await through()).end();
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("opens a session at every moment of a rotation", async () => {
+    let isOver = false;
+    const knocking = (async () => {
+      let opened = 0;
+      while (!isOver) {
+        await (await through()).end();
+        opened += 1;
+      }
+      return opened;
+    })();
+    for (let i = 0; i < 5; i += 1) expect((await run()).status).toBe(0);
+    isOver = true;
+    expect(await knocking).toBeGreaterThan(0);
+  });
+
+  it("leaves everything as it is when the server refuses", async () => {
+    const before = readFileSync(passwordFile(), "utf8");
+    await asSuperuser("ALTER ROLE twokey_main NOLOGIN");
+    const { status, stderr } = await run();
+    expect({ status, stderr }).toMatchObject({ status: 2 });
+    expect(readFileSync(passwordFile(), "utf8")).toBe(before);
+    await asSuperuser("ALTER ROLE twokey_main LOGIN");
+    await (await directly(before.trim())).end();
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("lets one rotation of a role run at a time", async () => {
+    const results = await Promise.all([run(), run(), run()]);
+    expect(results.some(({ status }) => status === 0)).toBe(true);
+    for (const { status, stderr } of results) {
+      if (status !== 0) expect(stderr).toContain("under way");
+    }
+    await (await through()).end();
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("refuses where the password is in an environment variable, and says how to do it", async () => {
+    const config = join(twokey.directory, "from-env.yaml");
+    const text = readFileSync(twokey.configFile, "utf8");
+    writeFileSync(config, text.replace("file: upstream.password", "env: UPSTREAM_PASSWORD"));
+    const { status, stderr } = await home.run(["rotate", "--config", config, "--upstream", "main"], {
+      env: { UPSTREAM_PASSWORD: "x" },
+    });
+    expect(status).toBe(2);
+    expect(stderr).toContain("environment variable UPSTREAM_PASSWORD, where it can't be replaced");
+    expect(stderr).toContain("{file: PATH}");
+  });
+
+  function run(): ReturnType<Home["run"]> {
+    return home.run(["rotate", "--config", twokey.configFile, "--upstream", "main"]);
+  }
+
+  function passwordFile(): string {
+    return join(twokey.directory, "upstream.password");
+  }
+
+  function leftovers(): string[] {
+    return readdirSync(twokey.directory).filter((name) => name.endsWith(".next"));
+  }
+
+  async function through(): Promise<pg.Client> {
+    const client = new pg.Client(twokey.url(twokey.people.alice, "postgres"));
+    await client.connect();
+    return client;
+  }
+
+  async function directly(password: string): Promise<pg.Client> {
+    const { host, port } = postgres;
+    const client = new pg.Client({ host, port, user: "twokey_main", password, database: "postgres" });
+    await client.connect();
+    return client;
+  }
+
+  async function asSuperuser(sql: string): Promise<unknown[]> {
+    const { host, port, superuser: user, password } = postgres;
+    const client = new pg.Client({ host, port, user, password, database: "postgres" });
+    await client.connect();
+    try {
+      return (await client.query<Record<string, unknown>>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+});
+
+async function whoAmI(client: pg.Client): Promise<unknown> {
+  const { rows } = await client.query<{ who: string }>("SELECT current_user AS who");
+  return rows[0]?.who;
+}
