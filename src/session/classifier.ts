@@ -7,6 +7,7 @@ import { warmUp } from "../sql/parser.ts";
 import { holdsForShape, shapeOf } from "../sql/shape.ts";
 import { isPlain } from "../sql/session.ts";
 import type { SqlSession } from "../sql/session.ts";
+import { TextCache } from "./text-cache.ts";
 import { ClassifyThread, refusal } from "./classify-thread.ts";
 import type { ClassifyRequest } from "./classify-worker.ts";
 
@@ -42,11 +43,6 @@ const MAX_SHAPES = 2048;
 const STATEMENT_BYTES = 600;
 const OBJECT_BYTES = 100;
 
-interface Entry {
-  readonly classification: Classification;
-  readonly bytes: number;
-}
-
 /**
  * Classifies for all sessions of one dialect. A text seen before costs one look-up; a short one is parsed at once; a
  * long one, or one that is slow to lex, in a thread that can be stopped.
@@ -55,12 +51,10 @@ export class Classifier {
   readonly #dialect: Dialect;
   readonly #functions: CatalogueExtension | undefined;
   readonly #maxTextBytes: number;
-  readonly #maxCacheBytes: number;
   readonly #thread: ClassifyThread;
-  readonly #cache = new Map<string, Entry>();
+  readonly #cache: TextCache<Classification>;
   readonly #shapes = new Map<string, ParsedClassification>();
   #shapeHits = 0;
-  #cachedBytes = 0;
   #hits = 0;
   #misses = 0;
 
@@ -75,7 +69,7 @@ export class Classifier {
     this.#dialect = dialect;
     this.#functions = functions;
     this.#maxTextBytes = maxTextBytes;
-    this.#maxCacheBytes = cacheBytes;
+    this.#cache = new TextCache(cacheBytes);
     this.#thread = new ClassifyThread({ timeLimitMs, workerOptions });
   }
 
@@ -88,9 +82,9 @@ export class Classifier {
   /** @returns a promise only where the text goes to the thread; it never rejects */
   classify(text: string, session: SqlSession): Classification | Promise<Classification> {
     const known = this.#cache.get(text);
-    if (known !== undefined && holdsFor(known.classification, session)) {
+    if (known !== undefined && holdsFor(known, session)) {
       this.#hits += 1;
-      return known.classification;
+      return known;
     }
     this.#misses += 1;
     if (isQuickToParse(text))
@@ -107,7 +101,7 @@ export class Classifier {
       misses: this.#misses,
       shapeHits: this.#shapeHits,
       cachedTexts: this.#cache.size,
-      cachedBytes: this.#cachedBytes,
+      cachedBytes: this.#cache.bytes,
       threadRuns: this.#thread.runs,
       timeouts: this.#thread.timeouts,
     };
@@ -144,27 +138,14 @@ export class Classifier {
     return { dialect: this.#dialect, session, ...(functions === undefined ? {} : { functions }) };
   }
 
-  /** Keeps what holds for every session, the oldest texts giving way. */
+  /** Keeps what holds for every session. */
   #remember(text: string, session: SqlSession, classification: Classification): Classification {
     // That the parser failed or was slow says nothing about the next time.
     const isLasting = classification.kind === "parsed" || classification.cause === "syntax";
-    const bytes = weigh(text, classification);
-    if (!isLasting || !holdsFor(classification, session) || bytes > this.#maxCacheBytes / 8) {
-      return classification;
-    }
-    this.#forget(text);
-    this.#cache.set(text, { classification, bytes });
-    this.#cachedBytes += bytes;
-    for (const oldest of this.#cache.keys()) {
-      if (this.#cachedBytes <= this.#maxCacheBytes) break;
-      this.#forget(oldest);
+    if (isLasting && holdsFor(classification, session)) {
+      this.#cache.set(text, classification, weigh(text, classification));
     }
     return classification;
-  }
-
-  #forget(text: string): void {
-    this.#cachedBytes -= this.#cache.get(text)?.bytes ?? 0;
-    this.#cache.delete(text);
   }
 }
 

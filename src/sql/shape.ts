@@ -178,8 +178,8 @@ export function holdsForShape(
     case "DeleteStmt":
       return (
         (effects === "write" || effects === "delete") &&
-        FILTERED_BY_LITERALS.test(shape) &&
-        !HAS_MORE_TO_IT.test(shape)
+        !HAS_MORE_TO_IT.test(shape) &&
+        FILTERED_BY_LITERALS.test(shape)
       );
     default:
       return false;
