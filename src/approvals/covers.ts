@@ -72,7 +72,7 @@ export function covers(
       reasons.push({ request: request.id, because });
       continue;
     }
-    const { approvals, refused } = countSignatures(request, demand, { registry, now });
+    const { approvals, refused } = countSignatures(request, demand.terms, { registry, now });
     const needed = neededSignatures(demand.terms);
     if (approvals.length >= needed) {
       return { kind: "covered", request, step: request.uses.length, approvals };
@@ -84,6 +84,16 @@ export function covers(
     });
   }
   return { kind: "not_covered", reasons };
+}
+
+/** Do enough of its signatures still count? Where not, it can never be used, and takes no further ones. */
+export function isSigned(
+  request: Request,
+  { registry, now }: { readonly registry: Registry; readonly now: Instant },
+): boolean {
+  const { terms } = request.asked;
+  const { approvals } = countSignatures(request, terms, { registry, now });
+  return approvals.length >= neededSignatures(terms);
 }
 
 /** INVARIANT: a statement that needs approval needs one signature at least, whatever the terms say. */
@@ -120,7 +130,7 @@ function whyNotAllowed(
 
 function countSignatures(
   request: Request,
-  { terms }: Demand,
+  terms: ApprovalTerms,
   { registry, now }: { registry: Registry; now: Instant },
 ): { approvals: readonly CountingApproval[]; refused: readonly SignatureRefused[] } {
   const approvals: CountingApproval[] = [];

@@ -7,6 +7,8 @@ import type { CountingApproval } from "./admit.ts";
 import { parseApprovalDocument, type ApprovedStatement } from "./document.ts";
 import type { Instant } from "./instant.ts";
 import type { RequestId } from "./request-id.ts";
+import { isSameKey, type SshPublicKey } from "./ssh-key.ts";
+import { APPROVAL_NAMESPACE, verifySshsig } from "./sshsig.ts";
 
 /** What somebody wants to run and needs signatures for. Never changes; may be sent as JSON as it stands. */
 export interface Asked {
@@ -128,7 +130,7 @@ export function joinRequest(request: Request): Request {
 
 export function addApproval(
   request: Request,
-  { signed, document }: CountingApproval,
+  { signed, document, key }: CountingApproval,
   now: Instant,
 ): Transition {
   const closed = closedAt(request, now);
@@ -139,12 +141,21 @@ export function addApproval(
   if (documents.some(({ approver }) => approver === document.approver)) {
     return refused({ kind: "already_signed" });
   }
+  // Two names with one key may be one person.
+  if (request.approvals.some((approval) => isSignedBy(approval, key))) {
+    return refused({ kind: "already_signed" });
+  }
   const all = [...documents, document];
   const approvals = [...request.approvals, signed];
   if (all.length < request.asked.terms.signatures) return moved({ ...request, approvals });
   const untils = all.map(({ validity }) => validity.until).sort();
   const expiresAt = untils[0] ?? request.expiresAt;
   return moved({ ...request, approvals, state: { kind: "approved" }, expiresAt });
+}
+
+function isSignedBy({ document: message, signature }: SignedApproval, key: SshPublicKey): boolean {
+  const verified = verifySshsig(signature, { message, namespace: APPROVAL_NAMESPACE });
+  return verified.kind === "valid" && isSameKey(verified.key, key);
 }
 
 export function rejectRequest(

@@ -110,6 +110,10 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         registry: () => registry.now(now()),
         instance,
         requestSeconds: Math.floor(config.approvals.requestsExpireMs / 1000),
+        onCancelled: (request, person) => {
+          audit.append({ event: "request.closed", request, outcome: "cancelled", person });
+          metrics.request("cancelled");
+        },
         now,
       }),
       audit,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { addAbortListener } from "node:events";
 import type { Registry } from "../approvals/admit.ts";
-import { covers, type Coverage, type Demand } from "../approvals/covers.ts";
+import { covers, isSigned, type Coverage, type Demand } from "../approvals/covers.ts";
 import { addSeconds, formatInstant, type Instant } from "../approvals/instant.ts";
 import type { RequestId } from "../approvals/request-id.ts";
 import { sha256 } from "../base/digest.ts";
@@ -21,6 +21,8 @@ export interface ApprovalDeskOptions {
   /** Which replica this is. */
   readonly instance: string;
   readonly requestSeconds: number;
+  /** Puts on record that a request was taken back. */
+  readonly onCancelled: (id: RequestId, by: string) => void;
   readonly now: () => Date;
 }
 
@@ -110,15 +112,23 @@ export class ApprovalDesk {
   /** Nobody waits for it any more: it shall not be signed by mistake. */
   async withdraw(id: RequestId, by: string): Promise<boolean> {
     const change = await this.#options.store.cancel(id, { by, now: this.#now() });
+    if (change.kind === "moved") this.#options.onCancelled(id, by);
     return change.kind === "moved";
   }
 
+  /** Opens a request or joins the open one; one whose signatures have stopped counting makes way for a new one. */
   async ask(asked: Asked): Promise<Opening> {
-    const now = this.#now();
-    return this.#options.store.openOrJoin(asked, {
-      now,
-      expiresAt: addSeconds(now, this.#options.requestSeconds),
-    });
+    const { store, registry, requestSeconds } = this.#options;
+    for (;;) {
+      const now = this.#now();
+      const opening = await store.openOrJoin(asked, {
+        now,
+        expiresAt: addSeconds(now, requestSeconds),
+      });
+      if (opening.kind !== "joined" || opening.request.state.kind !== "approved") return opening;
+      if (isSigned(opening.request, { registry: registry(), now })) return opening;
+      await this.withdraw(opening.request.id, "twokey");
+    }
   }
 
   #now(): Instant {

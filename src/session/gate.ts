@@ -13,6 +13,7 @@ import type { Classifier } from "./classifier.ts";
 import { judge, withText, type Judged, type Subject } from "./judged.ts";
 import {
   blockedRefusal,
+  boundTooEarly,
   functionCallRefusal,
   undecidedRefusal,
   undecodableRefusal,
@@ -109,8 +110,9 @@ export class Gate {
       case "block":
         return this.#refuseBlocked(current, decision);
       case "require_approval":
-        return subject.portal.isSuspended
-          ? this.#continue(subject)
+        if (subject.portal?.isStarted === true) return this.#continue(subject);
+        return isUnbound(current)
+          ? refuse(boundTooEarly(decision))
           : this.#runIfSigned(current, decision);
       default:
         return assertNever(decision);
@@ -141,7 +143,7 @@ export class Gate {
       ...subject,
       parameters: bindParameters(values),
       recorded: isRecorded ? this.#options.recorder.parameters(values) : undefined,
-      portal: { isSuspended: false },
+      portal: { isStarted: false },
     };
   }
 
@@ -149,7 +151,9 @@ export class Gate {
     const { recorder, metrics } = this.#options;
     const { subject, startedAtMs } = execution;
     metrics.statementTook((performance.now() - startedAtMs) / 1000);
-    if (needsApproval(subject.judged)) subject.portal.isSuspended = outcome.kind === "suspended";
+    // Skipped by the server after an earlier error: it has yet to start.
+    if (subject.portal !== undefined && outcome.kind === "skipped")
+      subject.portal.isStarted = false;
     recorder.finished(execution, outcome);
   }
 
@@ -235,6 +239,7 @@ export class Gate {
   /** The use is on record and on disk before it is settled, and settled before the statement is sent. */
   async #use(subject: Subject, taken: TakenUse): Promise<Execution> {
     const { recorder, desk } = this.#options;
+    if (subject.portal !== undefined) subject.portal.isStarted = true;
     const execution = await recorder.approved(subject, taken);
     await desk.settle(taken.use);
     this.#count(subject.judged, "allow");
@@ -285,6 +290,11 @@ export class Gate {
 
 function needsApproval({ decision }: Judged): boolean {
   return decision.action === "require_approval";
+}
+
+/** Its values were not kept at `Bind`, when no rule asked for a signature. */
+function isUnbound({ judged, parameters }: Subject): boolean {
+  return judged.hasParameters && parameters === "none";
 }
 
 function refuse(refusal: Refusal): Refused {

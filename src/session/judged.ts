@@ -38,8 +38,11 @@ export interface Subject {
   readonly parameters: "none" | readonly BoundParameter[];
   /** The values as the log wants them. */
   readonly recorded: Fragment | undefined;
-  /** Shared by all views of one portal: stopped at its row limit, so that going on is not another execution. */
-  readonly portal: { isSuspended: boolean };
+  /**
+   * Shared by all views of one portal; none for what is not bound. A portal runs once: every further Execute only
+   * fetches more rows, so it is not another execution.
+   */
+  readonly portal: { isStarted: boolean } | undefined;
 }
 
 export function judge(
@@ -81,7 +84,7 @@ function withSubject(judged: Omit<Judged, "subject">): Judged {
     parameterTypes: [],
     parameters: "none",
     recorded: undefined,
-    portal: { isSuspended: false },
+    portal: undefined,
   };
   return whole;
 }

@@ -36,16 +36,30 @@ export function unsignedRefusal(
   const { rule, environment, statement, terms, message, hint } = decision;
   const signers = terms.approvers.join(" or ");
   const missing = terms.signatures - request.approvals.length;
+  const waits =
+    missing > 0
+      ? `waits for ${missing} signature${missing === 1 ? "" : "s"} by ${signers}`
+      : "has been signed meanwhile";
   const needs = terms.signatures === 1 ? "a second person" : `${terms.signatures} other people`;
   return {
     sqlstate: SQLSTATE.insufficientPrivilege,
     message: `twokey: ${summaryOf(classification, statement)} needs ${needs} in ${environment}`,
     detail:
       `Rule "${rule}"${message === undefined ? "" : `: ${message}`}. ` +
-      `Request ${request.id} waits for ${missing} signature${missing === 1 ? "" : "s"} by ${signers}.`,
+      `Request ${request.id} ${waits}.`,
     hint:
       `${sentence(hint ?? `Ask ${signers} to run: twokey approve ${request.id}`)}\n` +
       "Once it is signed, run exactly the same statement again.",
+  };
+}
+
+/** Nobody could sign for values that Twokey has not seen. */
+export function boundTooEarly({ rule, environment }: NeedsApproval): Refusal {
+  return {
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: a portal bound before it needed a second person is refused in ${environment}`,
+    detail: `Rule "${rule}" asks for a second person since.`,
+    hint: "Bind its values again.",
   };
 }
 
