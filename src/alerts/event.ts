@@ -34,7 +34,7 @@ interface RequestEvent extends Where {
 
 /** What somebody may want to be told of. */
 export type AlertEvent =
-  | ({ readonly kind: "statement.refused"; readonly hint: string | undefined } & StatementEvent)
+  | ({ readonly kind: "statement.refused" } & StatementEvent)
   /** It needs a second person; `isWaiting`: its session is held until there is one. */
   | ({
       readonly kind: "statement.held";

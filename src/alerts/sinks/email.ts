@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { createTransport } from "nodemailer";
 import type { Secret } from "../../base/secret.ts";
 import type { SinkConfig } from "../../config/alerts.ts";
@@ -26,20 +27,23 @@ export function emailSink({ host, port, tls, login, from, to }: EmailOptions): S
       connectionTimeout: TIMEOUT_MS,
       greetingTimeout: TIMEOUT_MS,
       socketTimeout: TIMEOUT_MS,
+      // Its own sockets could not be left before their timeouts.
+      getSocket: (_options, callback) => {
+        const socket = connect({ host, port, signal });
+        socket.once("error", callback);
+        socket.once("connect", () => {
+          callback(null, { connection: socket });
+        });
+      },
       disableFileAccess: true,
       disableUrlAccess: true,
     });
-    const stop = (): void => {
-      transport.close();
-    };
-    signal.addEventListener("abort", stop, { once: true });
     try {
       await transport.sendMail({ from, to: [...to], ...mail(alert, from) });
       return DELIVERED;
     } catch (error) {
       return failure(error);
     } finally {
-      signal.removeEventListener("abort", stop);
       transport.close();
     }
   };

@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Alerting, type AlertingOptions } from "../../src/alerts/alerting.ts";
+import type { Alert } from "../../src/alerts/alert.ts";
+import type { Notice } from "../../src/alerts/event.ts";
+import { DEFAULT_RULES } from "../../src/alerts/rules.ts";
+import { ALERT_EVENTS } from "../../src/config/alerts-schema.ts";
+import type { AlertRule } from "../../src/config/alerts.ts";
+import { openLog } from "../../src/telemetry/log.ts";
+import { failedLogin, HELD, LOGIN, REFUSED } from "./samples.ts";
+
+const AT = new Date("2027-03-14T09:26:53.000Z");
+beforeEach(() => {
+  vi.useFakeTimers({ now: AT, toFake: ["Date", "setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function open(changes: Partial<AlertingOptions> = {}): { alerting: Alerting; sent: Alert[] } {
+  const sent: Alert[] = [];
+  let ids = 0;
+  const courier = {
+    add: ({ alert }: { readonly alert: Alert }) => void sent.push(alert),
+    close: () => Promise.resolve(),
+  };
+  const alerting = new Alerting({
+    rules: DEFAULT_RULES,
+    couriers: new Map([["chat", courier]]),
+    memory: { isNewAddress: () => false },
+    wording: { statements: "summary", requestUrl: undefined },
+    groupMs: 300_000,
+    maxPerMinute: 20,
+    newId: () => `A-${++ids}`,
+    log: openLog({ level: "silent" }),
+    now: () => new Date(),
+    ...changes,
+  });
+  return { alerting, sent };
+}
+
+/** The names of the alerts that come of these, told one after another. */
+function alertsOf(notices: readonly Notice[], changes?: Partial<AlertingOptions>): string[] {
+  const { alerting, sent } = open(changes);
+  for (const notice of notices) alerting.notice(notice);
+  return sent.map(({ alert }) => alert);
+}
+
+function times<T>(count: number, make: (n: number) => T): T[] {
+  return Array.from({ length: count }, (_, n) => make(n));
+}
+
+const SELECT_FAILS: Notice = {
+  ...LOGIN,
+  kind: "statement.failed",
+  sqlstate: "42703",
+  summary: "SELECT",
+  sql: "SELECT x",
+};
+
+test.each<[why: string, notices: readonly Notice[], expected: string[]]>([
+  ["destruction is told at once", [HELD], ["destruction-attempted"]],
+  ["so is a refusal", [{ ...REFUSED, isDestructive: false }], ["statement-refused"]],
+  ["and that somebody is needed", [{ ...HELD, isDestructive: false }], ["second-person-needed"]],
+  ["the same again is counted", times(9, () => REFUSED), ["destruction-attempted"]],
+  [
+    "many refusals are worse than each of them",
+    times(10, () => REFUSED),
+    ["destruction-attempted", "many-refusals"],
+  ],
+  ["a mistyped statement is no news", times(19, () => SELECT_FAILS), []],
+  ["many are", times(20, () => SELECT_FAILS), ["many-errors"]],
+  ["a mistyped password is no news", times(4, () => failedLogin("alice")), []],
+  [
+    "five from one address are, whoever they say to be",
+    times(5, (n) => failedLogin(`user${n}`)),
+    ["failed-logins-from-an-address"],
+  ],
+  [
+    "so are ten for one person, wherever they come from",
+    times(10, (n) => failedLogin("alice", `192.0.2.${n}`)),
+    ["failed-logins-of-a-person"],
+  ],
+  ["a login is no news", [LOGIN], []],
+])("%s", (_, notices, expected) => {
+  expect(alertsOf(notices)).toEqual(expected);
+});
+
+test("a person's new address is told, an application's is not", () => {
+  const memory = { isNewAddress: () => true };
+  expect(alertsOf([LOGIN], { memory })).toEqual(["new-address"]);
+  expect(alertsOf([{ ...LOGIN, isPerson: false }], { memory })).toEqual([]);
+});
+
+test("there is a rule for everything that can happen", () => {
+  const covered = new Set(DEFAULT_RULES.flatMap(({ on }) => on));
+  expect([...covered].sort()).toEqual([...ALERT_EVENTS].sort());
+});
+
+const RULE: AlertRule = {
+  name: "mine",
+  on: ["statement.refused"],
+  times: 1,
+  withinMs: 60_000,
+  countedBy: "person",
+  severity: "info",
+};
+
+test.each<[why: string, rule: Partial<AlertRule>, isTold: boolean]>([
+  ["an environment", { environments: ["production"] }, true],
+  ["another environment", { environments: ["staging"] }, false],
+  ["a person", { principals: ["alice"] }, true],
+  ["another person", { principals: ["bob"] }, false],
+  ["destruction", { isDestructive: true }, true],
+  ["anything but destruction", { isDestructive: false }, false],
+  ["another event", { on: ["statement.held"] }, false],
+])("a rule can be about %s", (_, rule, isTold) => {
+  expect(alertsOf([REFUSED], { rules: [{ ...RULE, ...rule }] })).toEqual(isTold ? ["mine"] : []);
+});
+
+test("a rule about places says nothing of what has none", () => {
+  const rules = [{ ...RULE, on: ["login.failed"] as const, environments: ["production"] }];
+  expect(alertsOf([failedLogin("alice")], { rules })).toEqual([]);
+});
+
+test("a silenced rule speaks again when its time is over", () => {
+  const silence = { until: new Date(AT.getTime() + 1000), reason: "maintenance" };
+  const { alerting, sent } = open({ rules: [{ ...RULE, silence }] });
+  alerting.notice(REFUSED);
+  expect(sent).toEqual([]);
+  vi.advanceTimersByTime(1000);
+  alerting.notice(REFUSED);
+  expect(sent).toHaveLength(1);
+});
+
+test("a rule tells its own sinks only", () => {
+  const told: string[] = [];
+  const courierTo = (sink: string): { add: () => void; close: () => Promise<void> } => ({
+    add: () => void told.push(sink),
+    close: () => Promise.resolve(),
+  });
+  const { alerting } = open({
+    rules: [{ ...RULE, sinks: ["pager"] }],
+    couriers: new Map(["chat", "pager"].map((sink) => [sink, courierTo(sink)])),
+  });
+  alerting.notice(REFUSED);
+  expect(told).toEqual(["pager"]);
+});
+
+test("repeats are told when the time of their group is over, without anybody asking", () => {
+  const { alerting, sent } = open({ rules: [RULE] });
+  alerting.notice(REFUSED);
+  alerting.notice(REFUSED);
+  alerting.notice(REFUSED);
+  vi.advanceTimersByTime(299_999);
+  expect(sent).toHaveLength(1);
+  vi.advanceTimersByTime(1);
+  expect(sent.map((alert) => alert.times)).toEqual([1, 2]);
+  expect(new Set(sent.map(({ group }) => group)).size).toBe(1);
+});
+
+test("repeats are told before the end", async () => {
+  const { alerting, sent } = open({ rules: [RULE] });
+  alerting.notice(REFUSED);
+  alerting.notice(REFUSED);
+  await alerting.close();
+  expect(sent.map((alert) => alert.times)).toEqual([1, 1]);
+});
+
+test("whoever gives notice does not fail by it", () => {
+  const memory = {
+    isNewAddress: (): boolean => {
+      throw new Error("no");
+    },
+  };
+  expect(alertsOf([LOGIN, REFUSED], { memory })).toEqual(["destruction-attempted"]);
+});
