@@ -23,7 +23,7 @@ export interface Step {
   readonly play: (scene: Scene) => Promise<Played>;
 }
 
-export interface Played {
+interface Played {
   readonly ok: boolean;
   /** What was answered; or what was seen instead of what had to be. */
   readonly seen: string;
