@@ -21,6 +21,8 @@ export interface CatalogueExtension {
   readonly functions?: ReadonlyMap<string, "harmless" | readonly Effect[]>;
   readonly operators?: ReadonlySet<string>;
   readonly types?: ReadonlySet<string>;
+  /** The upstream's major release: on an old one, a new built-in's name is somebody's own function. */
+  readonly serverMajor?: number;
 }
 
 /** A name as the parse tree gives it: folded, unescaped. */
@@ -43,6 +45,8 @@ const functionOids = new Map<string, readonly number[]>(
 const operators = new Set(builtins.operators);
 const types = new Set(builtins.types);
 const volatile = new Set(builtins.volatile);
+const newerFunctions = new Set(builtins.newerThan15);
+const OLDEST_MAJOR = 15;
 const aggregates = new Set(builtins.aggregates);
 const acting = new Map<string, FunctionKnowledge & { kind: "acts" }>(
   catalogue.groups.flatMap((group) => {
@@ -72,9 +76,16 @@ export function functionKnowledge(
   const extended = extension.functions?.get(written({ schema, name }));
   if (extended === "harmless") return HARMLESS;
   if (extended !== undefined) return { kind: "acts", effects: extendedEffects(extended) };
-  if (own && (functionOids.has(name) || types.has(name))) return HARMLESS;
+  if (own && isThere(name, extension) && (functionOids.has(name) || types.has(name))) {
+    return HARMLESS;
+  }
   if (schema === "information_schema" && name.startsWith("_pg_")) return HARMLESS;
   return UNKNOWN;
+}
+
+function isThere(name: string, { serverMajor }: CatalogueExtension): boolean {
+  const isOld = serverMajor !== undefined && serverMajor <= OLDEST_MAJOR;
+  return !isOld || !newerFunctions.has(name);
 }
 
 /** The name of a built-in by the OID that a FunctionCall message gives; `undefined` for what is not PostgreSQL's own. */

@@ -32,11 +32,6 @@ export function sketchOf(node: Node | undefined): string | undefined {
   return parts.map((part) => part ?? UNKNOWN_PART).join("");
 }
 
-/** True for what {@link sketchOf} knows to the last character. */
-export function isWrittenOut(node: Node | undefined): boolean {
-  return typeof constantOf(node) === "string";
-}
-
 const UNKNOWN_PART = "twokey_unknown";
 
 function sketchParts(node: Node | undefined): readonly (string | undefined)[] {

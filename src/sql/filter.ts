@@ -12,7 +12,7 @@ import { as, childrenOf, columnParts, entryOf, qualifiedName, stringsOf } from "
  * - `none`: false or null for every row by its form
  * - `some`: depends on the row; a filter
  */
-export type Verdict = "every" | "free" | "none" | "some";
+type Verdict = "every" | "free" | "none" | "some";
 
 /** True when a DELETE or UPDATE with this condition may reach every row of its target. */
 export function isUnfiltered(where: Node | undefined, scope: Scope): boolean {

@@ -15,14 +15,14 @@ const UNSAFE_ENCODINGS = new Set([
 ]);
 
 /** What the value of a setting means for how the server reads text. */
-export type LexingChange = "safe" | "unsafe" | "unknown";
+type LexingChange = "safe" | "unsafe" | "unknown";
 
 /**
  * Whether giving `name` this value makes the server read text differently from us (rule P).
  *
  * @param value - `undefined` when it is computed
  */
-export function lexingChange(name: string, value: Constant | undefined): LexingChange {
+function lexingChange(name: string, value: Constant | undefined): LexingChange {
   switch (name.toLowerCase()) {
     case "standard_conforming_strings":
       if (value === undefined) return "unknown";

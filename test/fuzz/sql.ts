@@ -14,7 +14,7 @@ import { mutate, seededRandom } from "./mutate.ts";
 import { ServerGrammar } from "./server-verdict.ts";
 import type { ServerVerdict } from "./server-verdict.ts";
 
-export interface FuzzReport {
+interface FuzzReport {
   readonly statements: number;
   readonly parsed: number;
   readonly slowest: { readonly ms: number; readonly text: string };
@@ -26,7 +26,7 @@ export interface FuzzReport {
 
 const BATCH = 200;
 
-export async function fuzz(
+async function fuzz(
   grammar: ServerGrammar,
   { statements, seed }: { readonly statements: number; readonly seed: number },
 ): Promise<FuzzReport> {
