@@ -62,6 +62,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./audit.ts")).auditCommand(terminal),
   },
   {
+    name: "provision",
+    summary: "make the database's own roles, each with least privilege",
+    load: async (terminal) => (await import("./provision.ts")).provisionCommand(terminal),
+  },
+  {
     name: "rotate",
     summary: "give the roles that Twokey logs in as new passwords",
     load: async (terminal) => (await import("./rotate.ts")).rotateCommand(terminal),

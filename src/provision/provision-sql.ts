@@ -157,9 +157,7 @@ function databaseSql(database: string, roles: readonly ProvisionedRole[]): strin
   });
   const taken = roles
     .filter(({ may }) => may !== "connect")
-    .map(
-      ({ user }) => `REVOKE ALL ON DATABASE ${identifier(database)} FROM ${identifier(user)};`,
-    );
+    .map(({ user }) => `REVOKE ALL ON DATABASE ${identifier(database)} FROM ${identifier(user)};`);
   return [
     "-- who may connect",
     `REVOKE ALL ON DATABASE ${identifier(database)} FROM PUBLIC;`,

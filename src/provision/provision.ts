@@ -72,7 +72,10 @@ export async function planProvision(
 export async function applyProvision(
   config: Config,
   name: string,
-  { sql, administrator }: { readonly sql: string; readonly administrator: Administrator | undefined },
+  {
+    sql,
+    administrator,
+  }: { readonly sql: string; readonly administrator: Administrator | undefined },
 ): Promise<void> {
   const { database, upstream } = databaseOf(config, name);
   const where = { upstream, database: database.place.serverDatabase };
@@ -95,10 +98,7 @@ async function verifierOf(
   if (source === undefined) return undefined;
   if (source.from === "file" && !existsSync(source.path)) {
     if (!makesPasswords) return undefined;
-    createPasswordFile(
-      source.path,
-      new Secret(randomBytes(PASSWORD_BYTES).toString("base64url")),
-    );
+    createPasswordFile(source.path, new Secret(randomBytes(PASSWORD_BYTES).toString("base64url")));
   }
   return formatVerifier(await makeVerifier(loadCredential(source)));
 }
