@@ -57,6 +57,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./sessions.ts")).sessionsCommand(terminal),
   },
   {
+    name: "user",
+    summary: "add, list, disable and enable people; their passwords and keys",
+    load: async (terminal) => (await import("./user.ts")).userCommand(terminal),
+  },
+  {
     name: "audit",
     summary: "verify, search, follow and export the audit log",
     load: async (terminal) => (await import("./audit.ts")).auditCommand(terminal),

@@ -14,6 +14,8 @@ export interface Terminal {
   confirm: (question: string) => Promise<boolean>;
   /** `undefined` when they'd rather not say. */
   ask: (question: string) => Promise<string | undefined>;
+  /** What is typed stays unseen. */
+  askSecret: (question: string) => Promise<string | undefined>;
 }
 
 export function processTerminal(): Terminal {
@@ -31,6 +33,11 @@ export function processTerminal(): Terminal {
     ask: async (message) => {
       const { text, isCancel } = await import("@clack/prompts");
       const answer = await text({ message, output: process.stderr });
+      return isCancel(answer) ? undefined : answer;
+    },
+    askSecret: async (message) => {
+      const { password, isCancel } = await import("@clack/prompts");
+      const answer = await password({ message, output: process.stderr });
       return isCancel(answer) ? undefined : answer;
     },
   };

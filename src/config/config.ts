@@ -29,6 +29,8 @@ export interface Config {
   readonly roles: readonly string[];
   /** People and workloads, by the name that they log in with. */
   readonly principals: ReadonlyMap<string, PrincipalConfig>;
+  /** Where some of the principals stand, and which at the start: the running proxy takes a changed file up. */
+  readonly peopleFile: { readonly path: string; readonly names: ReadonlySet<string> } | undefined;
   readonly approvals: Approvals;
   readonly catalogue: CatalogueExtension;
   readonly policy: Policy;

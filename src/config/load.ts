@@ -1,21 +1,14 @@
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { isNode, isScalar, LineCounter, parseDocument, visit, type Document } from "yaml";
 import { checkWhole } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { describeIssue, toMistakes } from "./issues.ts";
-import {
-  ConfigError,
-  ConfigUnreadable,
-  describeMistakes,
-  type Mistake,
-  type Source,
-} from "./mistakes.ts";
-import { checkReferences } from "./references.ts";
+import { ConfigError, describeMistakes, type Mistake } from "./mistakes.ts";
+import { parsePeople, type PeopleText } from "./people-file.ts";
+import { checkReferences, namesIn, select } from "./references.ts";
 import { configSchema } from "./schema.ts";
-import { messageOf } from "./schema-parts.ts";
 import { checkSurroundings } from "./surroundings.ts";
 import { toConfig } from "./to-config.ts";
+import { readYamlFile } from "./yaml-file.ts";
 
 export interface LoadOptions {
   readonly env?: NodeJS.ProcessEnv;
@@ -32,64 +25,62 @@ export function loadConfig(
   { env = process.env, surroundings = "check" }: LoadOptions = {},
 ): Config {
   const file = resolve(path);
-  const lines = new LineCounter();
-  const document = parseDocument(readText(path), { lineCounter: lines, prettyErrors: false });
-  const source: Source = { file: path, document, lines };
-  const unreadable = syntaxMistakes(source);
-  if (unreadable.length > 0) throw new ConfigError(unreadable);
-
-  const raw = toPlain(source);
+  const { source, raw } = readYamlFile(path);
+  const people = readPeopleOf(raw, { directory: dirname(file), surroundings });
   const parsed = configSchema.safeParse(raw, { error: describeIssue });
   const mistakes: Mistake[] = [
     ...(parsed.success ? [] : toMistakes(parsed.error.issues)),
-    ...checkReferences(raw),
+    ...checkReferences(withPeople(raw, people)),
     ...(surroundings === "check" ? checkSurroundings(raw, { directory: dirname(file), env }) : []),
   ];
-  if (!parsed.success || mistakes.length > 0) {
-    throw new ConfigError(describeMistakes(mistakes, source));
+  if (!parsed.success || mistakes.length > 0 || people.mistakes.length > 0) {
+    throw new ConfigError([...describeMistakes(mistakes, source), ...people.mistakes]);
   }
-  const config = toConfig(parsed.data, { file, readsFiles: surroundings === "check" });
-  const contradictions = checkWhole(parsed.data, config);
+  const text = withPeople(parsed.data, people);
+  const config = toConfig(text, {
+    file,
+    readsFiles: surroundings === "check",
+    fromPeopleFile: [...Object.keys(people.text.people), ...Object.keys(people.text.workloads)],
+  });
+  const contradictions = checkWhole(text, config);
   if (contradictions.length > 0) throw new ConfigError(describeMistakes(contradictions, source));
   return config;
 }
 
-function toPlain({ file, document }: Source): unknown {
+interface PeopleOf {
+  readonly text: PeopleText;
+  readonly mistakes: readonly string[];
+}
+
+const NO_PEOPLE: PeopleText = { people: {}, workloads: {} };
+
+/** The people file is part of the configuration: it is read even where other files are left alone. */
+function readPeopleOf(
+  raw: unknown,
+  { directory, surroundings }: { directory: string; surroundings: "check" | "skip" },
+): PeopleOf {
+  const [named] = select(raw, "people_file");
+  if (typeof named?.value !== "string") return { text: NO_PEOPLE, mistakes: [] };
   try {
-    return document.toJS();
-  } catch (cause) {
-    throw new ConfigError([`${file}:1:1 ${messageOf(cause)}`], { cause }); // aliases that lead nowhere, or explode
+    const text = parsePeople(readYamlFile(resolve(directory, named.value)), {
+      roles: namesIn(raw, "roles"),
+      taken: [...namesIn(raw, "people"), ...namesIn(raw, "workloads")],
+      surroundings,
+    });
+    return { text, mistakes: [] };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { text: NO_PEOPLE, mistakes: error.mistakes };
   }
 }
 
-function readText(path: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
-  } catch (cause) {
-    throw new ConfigUnreadable([`${path}:1:1 can't be read: ${messageOf(cause)}`], { cause });
-  }
-}
-
-function syntaxMistakes({ file, document, lines }: Source): string[] {
-  const { errors, warnings } = document;
-  // Once the grammar is lost, what follows is only its echo.
-  const lost = errors.findIndex(({ code }) => code === "UNEXPECTED_TOKEN");
-  const told = errors.filter(({ code }, index) => code !== "UNEXPECTED_TOKEN" || index === lost);
-  return [...told, ...warnings, ...forbiddenKeys(document)].map(({ pos, message }) => {
-    const { line, col } = lines.linePos(pos[0]);
-    return `${file}:${line}:${col} ${message}`;
-  });
-}
-
-/** Keys that objects made from YAML would swallow or bend without a word. */
-function forbiddenKeys(document: Document): { pos: readonly [number]; message: string }[] {
-  const found: { pos: readonly [number]; message: string }[] = [];
-  visit(document, {
-    Pair(_, { key }) {
-      if (isScalar(key) && typeof key.value === "string" && key.value !== "__proto__") return;
-      const pos = [(isNode(key) ? key.range?.[0] : undefined) ?? 0] as const;
-      found.push({ pos, message: "is no name for anything: write plain text, or quote it" });
-    },
-  });
-  return found;
+/** With those of the people file among the others. */
+function withPeople<T>(config: T, { text }: PeopleOf): T {
+  if (typeof config !== "object" || config === null) return config;
+  const { people, workloads } = config as { people?: object; workloads?: object };
+  return {
+    ...config,
+    people: { ...people, ...text.people },
+    workloads: { ...workloads, ...text.workloads },
+  };
 }

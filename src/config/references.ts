@@ -76,7 +76,7 @@ function repetitions(found: readonly Found[]): Mistake[] {
 }
 
 /** The names that a section declares: its keys, or its items where it is a list. */
-function namesIn(raw: unknown, section: string): string[] {
+export function namesIn(raw: unknown, section: string): string[] {
   const [found] = select(raw, section);
   if (Array.isArray(found?.value)) return found.value.map(String);
   return typeof found?.value === "object" && found.value !== null ? Object.keys(found.value) : [];

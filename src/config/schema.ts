@@ -241,6 +241,12 @@ export const configSchema = z
       .record(name, principalSchema)
       .default({})
       .describe("Applications and jobs; the same keys as `people`."),
+    people_file: path
+      .optional()
+      .describe(
+        "File with further `people` and `workloads`, which `twokey user` edits. A change counts from the next log-in on; " +
+          "paths in it are relative to itself.",
+      ),
     approvals: approvalsSchema,
     catalogue: catalogueSchema,
     rules: z

@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { Secret } from "../base/secret.ts";
 import type { Place } from "../policy/place.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../policy/policy.ts";
 import { toAlerts } from "./alerts.ts";
-import type { Config, Database, ListenTls, PrincipalConfig, Upstream } from "./config.ts";
+import type { Config, Database, ListenTls, Upstream } from "./config.ts";
 import { parseHost, serverName } from "./host.ts";
+import { toPrincipals } from "./principals.ts";
 import { toRule, toTerms } from "./rules.ts";
 import type { ConfigText } from "./schema.ts";
 import type { SecretSource } from "./secret-source.ts";
@@ -13,17 +12,20 @@ import type { SecretSource } from "./secret-source.ts";
 /** The checked text as the rest of Twokey reads it: units and paths resolved, names joined up, frozen. */
 export function toConfig(
   text: ConfigText,
-  { file, readsFiles }: { readonly file: string; readonly readsFiles: boolean },
+  {
+    file,
+    readsFiles,
+    fromPeopleFile,
+  }: {
+    readonly file: string;
+    readonly readsFiles: boolean;
+    readonly fromPeopleFile: readonly string[];
+  },
 ): Config {
   const absolute = toAbsolute(dirname(file));
   const upstreams = mapValues(text.upstreams, (upstream, name) =>
     toUpstream(name, upstream, absolute),
   );
-  const verifierOf = (principal: PrincipalText): Secret | undefined => {
-    if (principal.verifier !== undefined) return new Secret(principal.verifier);
-    if (principal.verifier_file === undefined || !readsFiles) return undefined;
-    return new Secret(readFileSync(absolute(principal.verifier_file), "utf8").trim());
-  };
   return deepFreeze<Config>({
     file,
     listen: {
@@ -42,10 +44,11 @@ export function toConfig(
     databases: toDatabases(text, upstreams, absolute),
     environments: Object.keys(text.environments),
     roles: text.roles,
-    principals: new Map([
-      ...mapValues(text.people, toPrincipal("person", verifierOf)),
-      ...mapValues(text.workloads, toPrincipal("workload", verifierOf)),
-    ]),
+    principals: toPrincipals(text, { directory: dirname(file), readsFiles }),
+    peopleFile: optional(text.people_file, (path) => ({
+      path: absolute(path),
+      names: new Set(fromPeopleFile),
+    })),
     approvals: {
       allowedSignersFile: optional(text.approvals.allowed_signers, absolute),
       revokedKeysFile: optional(text.approvals.revoked_keys, absolute),
@@ -95,7 +98,6 @@ export function toConfig(
 }
 
 type Absolute = (path: string) => string;
-type PrincipalText = ConfigText["people"][string];
 type UpstreamText = ConfigText["upstreams"][string];
 
 function toAbsolute(directory: string): Absolute {
@@ -150,20 +152,6 @@ function toDatabases(
         password: toSecretSource(login.password, absolute),
       })),
     };
-  });
-}
-
-function toPrincipal(
-  kind: PrincipalConfig["kind"],
-  verifierOf: (text: PrincipalText) => Secret | undefined,
-): (text: PrincipalText, name: string) => PrincipalConfig {
-  return (text, name) => ({
-    kind,
-    name,
-    roles: text.roles,
-    verifier: verifierOf(text),
-    isDisabled: text.disabled,
-    expiresAt: text.expires,
   });
 }
 

@@ -1,46 +1,99 @@
+import { statSync } from "node:fs";
 import type { DirectoryEntry } from "../auth/authentication.ts";
 import { DEFAULT_ITERATIONS, parseVerifier } from "../auth/verifier.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Config, PrincipalConfig } from "../config/config.ts";
+import { readPeople } from "../config/people-file.ts";
 import type { Principal } from "../policy/principal.ts";
+import type { Log } from "../telemetry/log.ts";
 
-/** Who there is, as the configuration says. */
+type People = Pick<Config, "principals" | "peopleFile" | "roles">;
+
+/**
+ * Who there is: those of the configuration, and those that the people file has by now. A file that has become no use
+ * changes nothing, and is told of once.
+ */
 export class Directory {
   /** What makes the salts of names that do not exist. */
   readonly mockSecret: Secret<Buffer>;
-  /** What most verifiers ask for, so that unknown names look like the known. */
-  readonly mockIterations: number;
-  readonly #entries = new Map<string, DirectoryEntry>();
+  readonly #people: People;
+  readonly #log: Log;
+  #entries: ReadonlyMap<string, DirectoryEntry>;
+  #mockIterations: number;
+  #version: string;
 
-  constructor({ principals }: Pick<Config, "principals">, mockSecret: Secret<Buffer>) {
-    for (const principal of principals.values()) {
-      this.#entries.set(principal.name, toEntry(principal));
-    }
+  constructor(people: People, mockSecret: Secret<Buffer>, log: Log) {
     this.mockSecret = mockSecret;
-    this.mockIterations = commonIterations([...this.#entries.values()]);
+    this.#people = people;
+    this.#log = log;
+    // Older than what `principals` holds at worst: then it is read once more.
+    this.#version = "";
+    this.#entries = toEntries(people.principals);
+    this.#mockIterations = commonIterations(this.#entries);
+  }
+
+  /** What most verifiers ask for, so that unknown names look like the known. */
+  get mockIterations(): number {
+    this.#refresh();
+    return this.#mockIterations;
   }
 
   /** For logging in: also those who may not. */
   entry(name: string): DirectoryEntry | undefined {
+    this.#refresh();
     return this.#entries.get(name);
   }
 
   /** Whoever is disabled or has expired is not found. */
   principal(name: string, now: Date): Principal | undefined {
-    const entry = this.#entries.get(name);
+    const entry = this.entry(name);
     if (entry === undefined || entry.isDisabled) return undefined;
     return entry.expiresAt !== undefined && entry.expiresAt <= now ? undefined : entry.principal;
   }
 
   /** The roles of everybody who may sign now. */
   groups(now: Date): ReadonlyMap<string, readonly string[]> {
+    this.#refresh();
     const groups = new Map<string, readonly string[]>();
-    for (const name of this.#entries.keys()) {
-      const principal = this.principal(name, now);
-      if (principal?.kind === "person") groups.set(name, principal.roles);
+    for (const { principal, isDisabled, expiresAt } of this.#entries.values()) {
+      if (principal.kind !== "person" || isDisabled) continue;
+      if (expiresAt === undefined || expiresAt > now) groups.set(principal.name, principal.roles);
     }
     return groups;
   }
+
+  #refresh(): void {
+    const { peopleFile, principals } = this.#people;
+    if (peopleFile === undefined) return;
+    const version = versionOf(peopleFile.path);
+    if (version === this.#version) return;
+    this.#version = version;
+    try {
+      const kept = [...principals].filter(([name]) => !peopleFile.names.has(name));
+      this.#entries = toEntries(new Map([...kept, ...readPeople(this.#people)]));
+      this.#mockIterations = commonIterations(this.#entries);
+    } catch (error) {
+      this.#log.error(
+        { err: error, file: peopleFile.path },
+        "who may log in stays as it was until this file is mended",
+      );
+    }
+  }
+}
+
+function versionOf(path: string): string {
+  try {
+    const { mtimeMs, ctimeMs, size, ino } = statSync(path);
+    return `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
+  } catch {
+    return "gone"; // reading it says why
+  }
+}
+
+function toEntries(
+  principals: ReadonlyMap<string, PrincipalConfig>,
+): ReadonlyMap<string, DirectoryEntry> {
+  return new Map([...principals].map(([name, principal]) => [name, toEntry(principal)]));
 }
 
 function toEntry({
@@ -60,9 +113,9 @@ function toEntry({
   };
 }
 
-function commonIterations(entries: readonly DirectoryEntry[]): number {
+function commonIterations(entries: ReadonlyMap<string, DirectoryEntry>): number {
   const counts = new Map<number, number>();
-  for (const { verifier } of entries) {
+  for (const { verifier } of entries.values()) {
     if (verifier === undefined) continue;
     counts.set(verifier.iterations, (counts.get(verifier.iterations) ?? 0) + 1);
   }

@@ -75,6 +75,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     const directory = new Directory(
       config,
       openLoginSecret(path.dirname(config.audit.checkpoint.keyFile)),
+      log,
     );
     const registry = new SignerRegistry(config, directory, log);
     const classifiers = openClassifiers(config, metrics);
@@ -258,7 +259,11 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
       operatorRoles: operators,
       sessions: sessionViews(sessions),
       requests: store,
-      submit: (requester, wanted) => submitRequest(requester, wanted, services),
+      submit: (person, wanted) =>
+        submitRequest(person, wanted, {
+          ...services,
+          findPrincipal: (name) => directory.principal(name, now()),
+        }),
       audit: async (record) => {
         await audit.synced(audit.append(record));
       },

@@ -135,6 +135,7 @@ async function run(...argv: string[]): Promise<Answer> {
     note: (line) => notes.push(line),
     confirm: () => Promise.resolve(false),
     ask: () => Promise.resolve(undefined),
+    askSecret: () => Promise.resolve(undefined),
   });
   quiet(command);
   try {

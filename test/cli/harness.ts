@@ -66,6 +66,7 @@ export class Home {
       note: (line) => void stderr.push(`${line}\n`),
       confirm: () => Promise.resolve(confirms ?? false),
       ask: () => Promise.resolve(types),
+      askSecret: () => Promise.resolve(types),
     };
   }
 

@@ -25,6 +25,7 @@ export async function runCommand(
     note: () => undefined,
     confirm: () => Promise.resolve(false),
     ask: () => Promise.resolve(undefined),
+    askSecret: () => Promise.resolve(undefined),
   };
   const silent = { writeErr: () => undefined };
   try {

@@ -42,6 +42,7 @@ async function answerOf(
     note: () => undefined,
     confirm: () => Promise.resolve(false),
     ask: () => Promise.resolve(undefined),
+    askSecret: () => Promise.resolve(undefined),
   };
   try {
     await command(terminal).exitOverride().parseAsync(args, { from: "user" });

@@ -1,0 +1,42 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { Secret } from "../base/secret.ts";
+import type { PrincipalConfig } from "./config.ts";
+import type { ConfigText } from "./schema.ts";
+
+type PrincipalText = ConfigText["people"][string];
+
+export interface PrincipalFiles {
+  /** What paths are relative to. */
+  readonly directory: string;
+  readonly readsFiles: boolean;
+}
+
+/** People and workloads in one table: who logs in is one or the other. */
+export function toPrincipals(
+  { people, workloads }: Pick<ConfigText, "people" | "workloads">,
+  files: PrincipalFiles,
+): ReadonlyMap<string, PrincipalConfig> {
+  const entries = (kind: PrincipalConfig["kind"], texts: Record<string, PrincipalText>) =>
+    Object.entries(texts).map(([name, text]): [string, PrincipalConfig] => [
+      name,
+      {
+        kind,
+        name,
+        roles: text.roles,
+        verifier: verifierOf(text, files),
+        isDisabled: text.disabled,
+        expiresAt: text.expires,
+      },
+    ]);
+  return new Map([...entries("person", people), ...entries("workload", workloads)]);
+}
+
+function verifierOf(
+  { verifier, verifier_file: file }: PrincipalText,
+  { directory, readsFiles }: PrincipalFiles,
+): Secret | undefined {
+  if (verifier !== undefined) return new Secret(verifier);
+  if (file === undefined || !readsFiles) return undefined;
+  return new Secret(readFileSync(resolve(directory, file), "utf8").trim());
+}
