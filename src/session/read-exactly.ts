@@ -6,35 +6,37 @@ import type { Duplex } from "node:stream";
  * @returns `undefined` when the peer ended the stream before
  * @throws the signal's reason, or the socket's error
  */
-export async function readExactly(
+export function readExactly(
   socket: Duplex,
   bytes: number,
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
-  for (;;) {
-    signal.throwIfAborted();
-    const taken = socket.read(bytes) as Buffer | null;
-    if (taken !== null) return taken.length === bytes ? taken : undefined;
-    if (socket.readableEnded || socket.destroyed) return undefined;
-    await readable(socket, signal);
-  }
-}
-
-function readable(socket: Duplex, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = (error?: unknown): void => {
-      socket.off("readable", done).off("end", done).off("close", done).off("error", settle);
-      signal.removeEventListener("abort", aborted);
-      if (error === undefined) resolve();
-      else reject(error instanceof Error ? error : new Error("read failed", { cause: error }));
+    const stop = (): void => {
+      socket.off("readable", look).off("end", look).off("close", look).off("error", fail);
+      signal.removeEventListener("abort", abort);
     };
-    const done = (): void => {
-      settle();
+    const fail = (error: unknown): void => {
+      stop();
+      reject(error instanceof Error ? error : new Error("read failed", { cause: error }));
     };
-    const aborted = (): void => {
-      settle(signal.reason);
+    const abort = (): void => {
+      fail(signal.reason);
     };
-    socket.on("readable", done).on("end", done).on("close", done).on("error", settle);
-    signal.addEventListener("abort", aborted);
+    const look = (): void => {
+      const taken = socket.read(bytes) as Buffer | null;
+      if (taken === null && !socket.readableEnded && !socket.destroyed) return;
+      stop();
+      resolve(taken?.length === bytes ? taken : undefined);
+    };
+    if (signal.aborted) {
+      abort();
+      return;
+    }
+    // One listener for as long as it takes: a new one is told at once of what is there already, and to listen anew for
+    // each piece of a message that comes piecemeal would never let anything else happen.
+    socket.on("readable", look).on("end", look).on("close", look).on("error", fail);
+    signal.addEventListener("abort", abort);
+    look();
   });
 }
