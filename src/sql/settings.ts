@@ -164,6 +164,7 @@ function namedSettings(where: Node | undefined): readonly string[] | undefined {
 
 /** Catalogs that hold settings for later sessions or calls: rows that mention one which changes lexing. */
 export function refuseStoredSettings(j: Judgement, statement: Node): void {
+  j.mayChangeLexing = true;
   const mentioned = textsIn(statement).find((text) =>
     /standard_conforming_strings|client_encoding/i.test(text),
   );

@@ -141,7 +141,10 @@ function isInteger(text: string, start: number, end: number): boolean {
   return true;
 }
 
-const NAME = String.raw`\w+(?:\.\w+)?`;
+// A column: neither a number that stays in the shape (1.5, 007, 0x1F), nor a word that is a constant. Compared with a
+// literal those would be constant conditions, true for one literal and false for another.
+const WORD_NAME = String.raw`(?!(?:true|false|null)\b)[a-z_]\w*`;
+const NAME = String.raw`${WORD_NAME}(?:\.${WORD_NAME})?`;
 const CONDITION = String.raw`${NAME}\s*(?:=|<>|<=?|>=?)\s*[\x01\x02]`;
 
 /** An UPDATE or DELETE of one table whose whole filter is columns compared with literals. */

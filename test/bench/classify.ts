@@ -49,4 +49,5 @@ for (const [name, text] of TEXTS) {
   };
   process.stdout.write(`${name.padEnd(16)} ${JSON.stringify(rows)}\n`);
 }
+process.stdout.write(`${JSON.stringify(classifier.stats())}\n`);
 await classifier.close();
