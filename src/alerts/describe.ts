@@ -43,7 +43,7 @@ function describeParts(
         ...statement(event, wording),
         request: event.request,
         title: `${event.person}: ${line(event.summary)} needs a second person in ${event.environment}`,
-        next: `${event.isWaiting ? "The session waits for it. " : ""}${answer(event)}`,
+        next: answer(event),
       };
     case "statement.approved":
       return {

@@ -35,12 +35,11 @@ interface RequestEvent extends Where {
 /** What somebody may want to be told of. */
 export type AlertEvent =
   | ({ readonly kind: "statement.refused" } & StatementEvent)
-  /** It needs a second person; `isWaiting`: its session is held until there is one. */
+  /** It needs a second person; it was refused, or its session waits. */
   | ({
       readonly kind: "statement.held";
       readonly request: string;
       readonly approvers: readonly string[];
-      readonly isWaiting: boolean;
     } & StatementEvent)
   /** Signed for, and sent to the server. */
   | ({

@@ -42,7 +42,6 @@ export const HELD: Extract<AlertEvent, { kind: "statement.held" }> = {
   kind: "statement.held",
   request: "R-7F3K2M",
   approvers: ["lead", "dba"],
-  isWaiting: false,
 };
 
 export const LOGIN = { ...WHO, kind: "login.succeeded", isPerson: true } as const;
