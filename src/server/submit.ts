@@ -3,64 +3,83 @@ import type { Submission, Wanted } from "../admin/request-routes.ts";
 import { encodeFragment } from "../audit/record.ts";
 import { decide } from "../policy/decide.ts";
 import type { Decision } from "../policy/decision.ts";
+import { strictest } from "../policy/strictness.ts";
 import type { Principal } from "../policy/principal.ts";
 import { EFFECTS, type Classification } from "../sql/classification.ts";
 import { NEW_SESSION } from "../sql/session.ts";
-import { judge, statementFragment, summaryOf, type Judged } from "../session/judged.ts";
+import { judge, judgementFragment, summaryOf, type Judged } from "../session/judged.ts";
 import type { Route, SessionServices } from "../session/services.ts";
 
 type NeedsApproval = Extract<Decision, { action: "require_approval" }>;
-type Services = Pick<SessionServices, "route" | "policy" | "desk" | "audit" | "metrics" | "now">;
+type Needing = Judged & { readonly decision: NeedsApproval };
 
-/** Opens, ahead of time, the request that running these statements would open. */
+interface Services extends Pick<
+  SessionServices,
+  "route" | "policy" | "desk" | "audit" | "metrics" | "now"
+> {
+  readonly findPrincipal: (name: string) => Principal | undefined;
+}
+
+/**
+ * Opens, ahead of time, the request that running these statements would open. Of several, those that need a signature
+ * are one request, in their order; the others may run anyway. It is signed under terms that satisfy them all.
+ */
 export async function submitRequest(
-  requester: Principal,
+  person: Principal,
   wanted: Wanted,
   services: Services,
 ): Promise<Submission> {
   const route = services.route(wanted.database);
   if (route === undefined) return refused(`there is no database "${wanted.database}"`);
-  const judged: Judged[] = [];
+  const requester = requesterOf(person, wanted, services);
+  if (requester === undefined) {
+    return refused(
+      `there is no workload "${wanted.requester ?? ""}"`,
+      "people ask in their own name",
+    );
+  }
+  const needing: Needing[] = [];
+  let decision: NeedsApproval | undefined;
   for (const sql of wanted.statements) {
     const classification = await route.classifier.classify(sql, NEW_SESSION);
-    const decision = decideAhead(requester, classification, {
-      route,
-      services,
-      client: wanted.client,
-    });
-    if (decision.action === "block") {
+    const own = decideAhead(requester, classification, { route, services, client: wanted.client });
+    if (own.action === "allow") continue;
+    // Of the two the first where they are equal: a list is named after the first that needs a signature.
+    const all = decision === undefined || own.action === "block" ? own : strictest(decision, own);
+    if (all.action !== "require_approval" || own.action !== "require_approval") {
+      const why = all.action === "block" ? all : undefined;
       return refused(
-        `rule "${decision.rule}" refuses ${summaryOf(classification, decision.statement)}`,
-        decision.hint,
+        `rule "${all.rule}" refuses ${summaryOf(classification, why?.statement)}`,
+        why?.hint,
       );
     }
-    judged.push(judge(sql, classification, { decision, isTimeless: false }));
+    if (decision !== undefined && own.environment !== decision.environment) {
+      return refused("its statements reach different environments", "submit them apart");
+    }
+    decision = all;
+    needing.push({
+      ...judge(sql, classification, { decision: own, isTimeless: false }),
+      decision: own,
+    });
   }
-  const needing = judged.filter(({ decision }) => decision.action === "require_approval");
   const [first] = needing;
-  if (first === undefined) return refused("policy allows it as it is: run it");
-  // One request is signed under one rule, and used under that rule.
-  if (
-    needing.length !== judged.length ||
-    needing.some(({ decision }) => decision.rule !== first.decision.rule)
-  ) {
-    return refused("its statements fall under different rules", "submit them apart");
+  if (first === undefined || decision === undefined) {
+    return refused("policy allows it as it is: run it");
   }
-  const decision = first.decision as NeedsApproval;
-  const { place, upstream } = route;
   const opening = await services.desk.ask({
     requester: requester.name,
+    ...(requester === person ? {} : { submitter: person.name }),
     roles: requester.roles,
     client: wanted.client,
-    database: place.database,
+    database: route.place.database,
     environment: decision.environment,
-    upstream,
+    upstream: route.upstream,
     rule: decision.rule,
     terms: decision.terms,
-    statements: judged.map(({ text }) => approvedStatement(text, "none")),
-    summary: summaryOf(first.classification, decision.statement),
+    statements: needing.map(({ text }) => approvedStatement(text, "none")),
+    summary: summaryOfAll(needing),
     effects: EFFECTS.filter((effect) =>
-      judged.some(({ classification }) =>
+      needing.some(({ classification }) =>
         (classification.effects as readonly string[]).includes(effect),
       ),
     ),
@@ -74,19 +93,34 @@ export async function submitRequest(
   }
   services.metrics.request(opening.kind === "opened" ? "created" : "joined");
   if (opening.kind === "opened") {
+    const { environment, database } = route.place;
     services.audit.appendEncoded(
       "request.created",
-      encodeFragment({
-        person: requester.name,
-        roles: requester.roles,
-        environment: place.environment,
-        database: place.database,
-      }),
-      statementFragment(first, services.audit.statementText(first.text), "require_approval"),
+      encodeFragment({ person: person.name, roles: person.roles, environment, database }),
+      encodeFragment(services.audit.statementText(first.text)),
+      judgementFragment(first, "require_approval"),
       encodeFragment({ request: opening.request.id }),
     );
   }
   return opening;
+}
+
+/** People ask for themselves and for workloads; for another person, nobody does. */
+function requesterOf(
+  person: Principal,
+  wanted: Wanted,
+  { findPrincipal }: Services,
+): Principal | undefined {
+  if (wanted.requester === undefined || wanted.requester === person.name) return person;
+  const requester = findPrincipal(wanted.requester);
+  return requester?.kind === "workload" ? requester : undefined;
+}
+
+function summaryOfAll(needing: readonly Needing[]): string {
+  const [first] = needing;
+  if (first === undefined) return "";
+  const summary = summaryOf(first.classification, first.decision.statement);
+  return needing.length === 1 ? summary : `${summary} and ${needing.length - 1} more`;
 }
 
 function decideAhead(

@@ -10,7 +10,7 @@ import { decodeBoundParameters } from "../wire/decode-frontend.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { Classifier } from "./classifier.ts";
-import { judge, withText, type Judged, type Subject } from "./judged.ts";
+import { judge, sharedBy, withText, type Judged, type Subject } from "./judged.ts";
 import {
   blockedRefusal,
   boundTooEarly,
@@ -171,7 +171,7 @@ export class Gate {
       this.#policy = policy;
       this.#judgements = new WeakMap();
     }
-    const key = classification.kind === "parsed" ? classification.statements : classification;
+    const key = sharedBy(classification);
     const known = this.#judgements.get(key);
     if (known?.text === text) return known;
     if (known !== undefined && classification.kind === "parsed" && classification.text === text) {

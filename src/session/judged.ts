@@ -1,5 +1,5 @@
 import type { BoundParameter } from "../approvals/bound-parameters.ts";
-import { encodeFragment, type Fragment, type StatementText } from "../audit/record.ts";
+import { encodeFragment, type Fragment } from "../audit/record.ts";
 import type { Decision } from "../policy/decision.ts";
 import {
   EFFECTS,
@@ -89,14 +89,17 @@ function withSubject(judged: Omit<Judged, "subject">): Judged {
   return whole;
 }
 
-/** The members of a statement's audit records that its text and decision give. */
-export function statementFragment(
+/** What texts of one shape share: by it, what was made for one of them is found for all. */
+export function sharedBy(classification: Classification): object {
+  return classification.kind === "parsed" ? classification.statements : classification;
+}
+
+/** The members of a statement's audit records, besides its text, that its judgement gives. */
+export function judgementFragment(
   { classification, decision, isDestructive }: Judged,
-  text: StatementText,
   action: Decision["action"],
 ): Fragment {
   return encodeFragment({
-    ...text,
     effects: classification.effects,
     destructive: isDestructive,
     objects:

@@ -1,12 +1,18 @@
 import { boundParameter, type BindValue } from "../approvals/bound-parameters.ts";
-import { encodeFragment, type Fragment, type Seq, type SessionFields } from "../audit/record.ts";
+import {
+  encodeFinished,
+  encodeFragment,
+  type Fragment,
+  type Seq,
+  type SessionFields,
+} from "../audit/record.ts";
 import { sha256 } from "../base/digest.ts";
 import { parseSqlstate, type Sqlstate } from "../base/errors.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { AuditFile } from "../store/audit-file.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { TakenUse } from "./approval-desk.ts";
-import { statementFragment, type Judged, type Subject } from "./judged.ts";
+import { judgementFragment, sharedBy, type Judged, type Subject } from "./judged.ts";
 
 /** One run of a statement, from its record to its end. */
 export interface Execution {
@@ -26,7 +32,14 @@ export class SessionRecorder {
   readonly #fields: SessionFields;
   readonly #whole: Fragment;
   readonly #short: Fragment;
-  readonly #texts = new WeakMap<Judged, Partial<Record<Decision["action"], Fragment>>>();
+  readonly #texts = new WeakMap<Judged, Fragment>();
+  readonly #judgements = new WeakMap<
+    object,
+    {
+      readonly decision: Decision;
+      readonly fragments: Partial<Record<Decision["action"], Fragment>>;
+    }
+  >();
 
   readonly #parameters: "none" | "hash" | "full";
 
@@ -77,20 +90,12 @@ export class SessionRecorder {
 
   /** @throws AuditUnavailable */
   decided(subject: Subject): Execution {
-    const { judged, recorded } = subject;
-    const text = this.#textOf(judged, judged.decision.action);
-    const decided =
-      recorded === undefined
-        ? this.#audit.appendEncoded("statement.decided", this.#whole, text)
-        : this.#audit.appendEncoded("statement.decided", this.#whole, text, recorded);
-    return { subject, decided, startedAtMs: performance.now() };
+    return this.#started(subject, this.#decided(subject, subject.judged.decision.action));
   }
 
   /** The next rows of a portal whose execution was approved before. */
   continued(subject: Subject): Execution {
-    const text = this.#textOf(subject.judged, "allow");
-    const decided = this.#audit.appendEncoded("statement.decided", this.#whole, text);
-    return { subject, decided, startedAtMs: performance.now() };
+    return this.#started(subject, this.#decided(subject, "allow"));
   }
 
   /** @returns `undefined` when the statement may go on without waiting for its record */
@@ -116,29 +121,16 @@ export class SessionRecorder {
       approval,
       uses_left: usesLeft,
     });
-    const decided = this.#audit.appendEncoded(
-      "statement.decided",
-      this.#whole,
-      this.#textOf(subject.judged, "allow"),
-      encodeFragment({ request: request.id, approval }),
-      subject.recorded ?? NOTHING,
-    );
+    const how = encodeFragment({ request: request.id, approval });
+    const decided = this.#decided(subject, "allow", how);
     await this.#audit.synced(decided);
-    return { subject, decided, startedAtMs: performance.now() };
+    return this.#started(subject, decided);
   }
 
   /** @throws AuditUnavailable */
-  refused({ judged }: Subject, request?: string): void {
-    const text = this.#textOf(judged, judged.decision.action);
-    if (request === undefined) this.#audit.appendEncoded("statement.decided", this.#whole, text);
-    else {
-      this.#audit.appendEncoded(
-        "statement.decided",
-        this.#whole,
-        text,
-        encodeFragment({ request }),
-      );
-    }
+  refused(subject: Subject, request?: string): void {
+    const how = request === undefined ? NOTHING : encodeFragment({ request });
+    this.#decided(subject, subject.judged.decision.action, how);
   }
 
   /** @throws AuditUnavailable */
@@ -147,39 +139,60 @@ export class SessionRecorder {
     this.#audit.appendEncoded(
       "request.created",
       encodeFragment({ session, person, roles, environment, database }),
-      this.#textOf(judged, judged.decision.action),
+      this.#textOf(judged),
+      this.#judgementOf(judged, judged.decision.action),
       encodeFragment({ request }),
     );
   }
 
   finished({ decided, startedAtMs }: Execution, outcome: Outcome): void {
-    this.#audit.note(
-      "statement.finished",
-      this.#short,
-      encodeFragment({
-        statement: decided,
-        rows: rowsOf(outcome),
-        duration_ms: rounded(performance.now() - startedAtMs),
-        sqlstate: sqlstateOf(outcome),
-      }),
+    const ended = {
+      rows: rowsOf(outcome),
+      durationUs: (performance.now() - startedAtMs) * 1000,
+      sqlstate: sqlstateOf(outcome),
+    };
+    this.#audit.note("statement.finished", this.#short, encodeFinished(decided, ended));
+  }
+
+  #decided({ judged, recorded }: Subject, action: Decision["action"], how = NOTHING): Seq {
+    return this.#audit.appendEncoded(
+      "statement.decided",
+      this.#whole,
+      this.#textOf(judged),
+      this.#judgementOf(judged, action),
+      recorded ?? NOTHING,
+      how,
     );
   }
 
-  #textOf(judged: Judged, action: Decision["action"]): Fragment {
-    let fragments = this.#texts.get(judged);
-    if (fragments === undefined) this.#texts.set(judged, (fragments = {}));
-    return (fragments[action] ??= statementFragment(
-      judged,
-      this.#audit.statementText(judged.text),
-      action,
-    ));
+  #started(subject: Subject, decided: Seq): Execution {
+    return { subject, decided, startedAtMs: performance.now() };
+  }
+
+  #textOf(judged: Judged): Fragment {
+    let text = this.#texts.get(judged);
+    if (text === undefined) {
+      text = encodeFragment(this.#audit.statementText(judged.text));
+      this.#texts.set(judged, text);
+    }
+    return text;
+  }
+
+  #judgementOf(judged: Judged, action: Decision["action"]): Fragment {
+    const shared = sharedBy(judged.classification);
+    let known = this.#judgements.get(shared);
+    if (known?.decision !== judged.decision) {
+      known = { decision: judged.decision, fragments: {} };
+      this.#judgements.set(shared, known);
+    }
+    return (known.fragments[action] ??= judgementFragment(judged, action));
   }
 }
 
 /** Of a command tag such as `INSERT 0 3`, `SELECT 12` or `CREATE TABLE`. */
 function rowsOf(outcome: Outcome): number {
   if (outcome.kind !== "completed") return 0;
-  const digits = /(\d+)$/.exec(outcome.tag)?.[1];
+  const digits = /(\d{1,15})$/.exec(outcome.tag)?.[1];
   return digits === undefined ? 0 : Number(digits);
 }
 
@@ -189,11 +202,14 @@ function sqlstateOf(outcome: Outcome): Sqlstate {
     case "suspended":
       return SUCCEEDED;
     case "failed":
-      return outcome.sqlstate as Sqlstate;
+      return /^[0-9A-Z]{5}$/.test(outcome.sqlstate) ? parseSqlstate(outcome.sqlstate) : UNKNOWN;
     case "skipped":
       return NOT_RUN;
   }
 }
+
+// What a broken server sends is not put into the log as it is.
+const UNKNOWN = parseSqlstate("XX000");
 
 // The backend ignored it after an earlier error of the same pipeline: class 25, in_failed_sql_transaction.
 const NOT_RUN = parseSqlstate("25P02");
