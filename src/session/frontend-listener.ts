@@ -129,23 +129,25 @@ export class FrontendListener {
     const { services } = this.#options;
     const { tls, isTlsRequired, cancelKeys } = services;
     const deadline = AbortSignal.timeout(services.limits().startupTimeoutMs);
-    let frontend = raw;
+    let frontend: Socket | undefined = raw;
+    const onChannel = (socket: Socket | undefined): void => {
+      frontend = socket;
+    };
     try {
-      const opening = await openFrontend(raw, { tls, isTlsRequired, signal: deadline });
+      const opening = await openFrontend(raw, { tls, isTlsRequired, signal: deadline, onChannel });
       if (opening.kind === "cancel") {
         const address = raw.remoteAddress ?? "local";
         cancelKeys.cancel(opening.request, { address, nowMs: performance.now() });
       }
       if (opening.kind !== "session") return;
-      frontend = opening.socket;
       await runSession(opening, services, deadline);
     } catch (error) {
       const told = deadline.aborted && error === deadline.reason ? TOO_SLOW : error;
       this.#report(told, raw);
-      if (frontend.writable) frontend.write(encodeFatal(told));
+      if (frontend?.writable === true) frontend.write(encodeFatal(told));
     } finally {
-      frontend.destroySoon();
-      raw.destroySoon();
+      // The end of TLS ends what is below it, too, once its last bytes are out.
+      (frontend ?? raw).destroySoon();
     }
   }
 

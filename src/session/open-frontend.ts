@@ -29,6 +29,8 @@ interface OpeningOptions {
   readonly tls: FrontendTls | undefined;
   readonly isTlsRequired: boolean;
   readonly signal: AbortSignal;
+  /** Told where an error message can be sent: nowhere, while TLS is being agreed, and then only inside it. */
+  readonly onChannel: (socket: Socket | undefined) => void;
 }
 
 const TLS_HANDSHAKE = 0x16;
@@ -42,7 +44,7 @@ const DECLINE = Buffer.from("N");
  * @throws ProtocolViolation, ConnectionRefused; the signal's reason after the deadline
  */
 export async function openFrontend(raw: Socket, options: OpeningOptions): Promise<Opening> {
-  const { tls, signal } = options;
+  const { tls, signal, onChannel } = options;
   let socket = raw;
   let secured: TLSSocket | undefined;
   const asked = new Set<string>();
@@ -52,7 +54,9 @@ export async function openFrontend(raw: Socket, options: OpeningOptions): Promis
     if (first[0] === TLS_HANDSHAKE && secured === undefined && asked.size === 0) {
       if (tls === undefined) throw new ProtocolViolation("TLS is not set up on this port");
       raw.unshift(first);
+      onChannel(undefined);
       socket = secured = await tls.accept(raw, { isDirect: true, signal });
+      onChannel(socket);
       continue;
     }
     const packet = await readPacket(socket, first, signal);
@@ -75,7 +79,9 @@ export async function openFrontend(raw: Socket, options: OpeningOptions): Promis
         }
         socket.write(ACCEPT);
         asked.add("accepted");
+        onChannel(undefined);
         socket = secured = await tls.accept(raw, { isDirect: false, signal });
+        onChannel(socket);
         break;
       default:
         assertNever(packet);

@@ -16,8 +16,17 @@ export function startupSettings(parameters: ReadonlyMap<string, string>): Startu
   for (const [name, value] of parameters) {
     if (!NOT_SETTINGS.has(name)) settings.push({ name, value });
   }
-  return [...settings, ...optionSettings(splitOptions(parameters.get("options") ?? ""))];
+  settings.push(...optionSettings(splitOptions(parameters.get("options") ?? "")));
+  for (const { name } of settings) if (PRELOADS.has(name.toLowerCase())) throw refused(name);
+  return settings;
 }
+
+// SET only stores them; in a start-up packet they make the server load code before the first statement.
+const PRELOADS = new Set([
+  "session_preload_libraries",
+  "local_preload_libraries",
+  "shared_preload_libraries",
+]);
 
 const NOT_SETTINGS = new Set(["user", "database", "options", "replication"]);
 
