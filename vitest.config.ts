@@ -5,6 +5,19 @@ import { defineConfig } from "vitest/config";
 const tsx = import.meta.resolve("tsx/esm/api");
 const execArgv = ["--import", `data:text/javascript,import {register} from "${tsx}"; register()`];
 
+const integration = {
+  include: ["test/integration/**/*.test.ts"],
+  pool: "forks" as const,
+  execArgv,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  // Real servers share two cores and fixed limits; one file at a time keeps them honest.
+  fileParallelism: false,
+};
+
+// With a Docker engine, the integration tests run once more for each of these: TWOKEY_TEST_MAJORS=14,15,16,17.
+const majors = (process.env["TWOKEY_TEST_MAJORS"] ?? "").split(",").filter((major) => major !== "");
+
 export default defineConfig({
   test: {
     projects: [
@@ -17,18 +30,10 @@ export default defineConfig({
           execArgv,
         },
       },
-      {
-        test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          pool: "forks",
-          execArgv,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          // Real servers share two cores and fixed limits; one file at a time keeps them honest.
-          fileParallelism: false,
-        },
-      },
+      { test: { name: "integration", ...integration } },
+      ...majors.map((major) => ({
+        test: { name: `postgres-${major}`, ...integration, env: { TWOKEY_TEST_MAJOR: major } },
+      })),
     ],
   },
 });
