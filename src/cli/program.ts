@@ -67,6 +67,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./audit.ts")).auditCommand(terminal),
   },
   {
+    name: "doctor",
+    summary: "find the ways around Twokey, and what mends them",
+    load: async (terminal) => (await import("./doctor.ts")).doctorCommand(terminal),
+  },
+  {
     name: "provision",
     summary: "make the database's own roles, each with least privilege",
     load: async (terminal) => (await import("./provision.ts")).provisionCommand(terminal),

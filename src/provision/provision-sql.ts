@@ -74,15 +74,16 @@ export function provisionSql(database: string, roles: readonly ProvisionedRole[]
 }
 
 function roleSql({ user, may, purpose, verifier }: ProvisionedRole): string {
-  const password = verifier === undefined ? "" : ` PASSWORD ${literal(verifier)}`;
+  const attributes = verifier === undefined ? "LOGIN" : `LOGIN PASSWORD ${literal(verifier)}`;
   const lines = [
     `-- ${oneLine(user)}: ${may}, ${oneLine(purpose)}`,
     block(`BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${literal(user)}) THEN
-    CREATE ROLE ${identifier(user)} LOGIN;
+    CREATE ROLE ${identifier(user)} ${attributes};
   END IF;
 END`),
-    `ALTER ROLE ${identifier(user)} LOGIN${password};`,
+    // Twokey's own may be somebody else's, too: where it is there, it stays as it is.
+    ...(may === "connect" ? [] : [`ALTER ROLE ${identifier(user)} ${attributes};`]),
   ];
   return lines.join("\n");
 }

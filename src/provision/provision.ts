@@ -49,7 +49,7 @@ export async function planProvision(
       user: own.user,
       may: "connect",
       purpose: "Twokey itself, which looks whether the server answers",
-      source: undefined,
+      source: own.source,
     });
   }
   const roles: ProvisionedRole[] = [];

@@ -50,7 +50,9 @@ describe("twokey rotate", () => {
     const [row] = await asSuperuser(
       "SELECT rolpassword FROM pg_authid WHERE rolname = 'twokey_main'",
     );
-    expect(row).toMatchObject({ rolpassword: expect.stringMatching(/^SCRAM-SHA-256\$4096:/) as string });
+    expect(row).toMatchObject({
+      rolpassword: expect.stringMatching(/^SCRAM-SHA-256\$4096:/) as string,
+    });
   });
 
   it("can be cut short anywhere: sessions open, and the next rotation settles it", async () => {
@@ -71,17 +73,17 @@ describe("twokey rotate", () => {
   });
 
   it("opens a session at every moment of a rotation", async () => {
-    let isOver = false;
+    const rotations = new AbortController();
     const knocking = (async () => {
       let opened = 0;
-      while (!isOver) {
+      while (!rotations.signal.aborted) {
         await (await through()).end();
         opened += 1;
       }
       return opened;
     })();
     for (let i = 0; i < 5; i += 1) expect((await run()).status).toBe(0);
-    isOver = true;
+    rotations.abort();
     expect(await knocking).toBeGreaterThan(0);
   });
 
@@ -110,9 +112,12 @@ describe("twokey rotate", () => {
     const config = join(twokey.directory, "from-env.yaml");
     const text = readFileSync(twokey.configFile, "utf8");
     writeFileSync(config, text.replace("file: upstream.password", "env: UPSTREAM_PASSWORD"));
-    const { status, stderr } = await home.run(["rotate", "--config", config, "--upstream", "main"], {
-      env: { UPSTREAM_PASSWORD: "x" },
-    });
+    const { status, stderr } = await home.run(
+      ["rotate", "--config", config, "--upstream", "main"],
+      {
+        env: { UPSTREAM_PASSWORD: "x" },
+      },
+    );
     expect(status).toBe(2);
     expect(stderr).toContain("environment variable UPSTREAM_PASSWORD, where it can't be replaced");
     expect(stderr).toContain("{file: PATH}");
@@ -138,7 +143,13 @@ describe("twokey rotate", () => {
 
   async function directly(password: string): Promise<pg.Client> {
     const { host, port } = postgres;
-    const client = new pg.Client({ host, port, user: "twokey_main", password, database: "postgres" });
+    const client = new pg.Client({
+      host,
+      port,
+      user: "twokey_main",
+      password,
+      database: "postgres",
+    });
     await client.connect();
     return client;
   }
