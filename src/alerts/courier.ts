@@ -45,7 +45,7 @@ export class Courier {
     }
     if (!isStored) this.#options.outbox.put(entry);
     this.#waiting.push(entry);
-    if (this.#isClosing) return;
+    if (this.#isClosing()) return;
     this.#running ??= this.#run().finally(() => (this.#running = undefined));
   }
 
@@ -61,7 +61,7 @@ export class Courier {
     await this.#running;
   }
 
-  get #isClosing(): boolean {
+  #isClosing(): boolean {
     return this.#closing.signal.aborted;
   }
 
@@ -69,9 +69,9 @@ export class Courier {
     let failures = 0;
     for (;;) {
       const [entry] = this.#waiting;
-      if (entry === undefined || this.#isClosing) return;
+      if (entry === undefined || this.#isClosing()) return;
       const delivery = await this.#attempt(entry);
-      if (this.#isClosing && delivery.kind === "failed") return;
+      if (this.#isClosing() && delivery.kind === "failed") return;
       if (delivery.kind === "delivered") {
         failures = 0;
         this.#finish(entry, "sent");

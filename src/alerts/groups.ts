@@ -104,7 +104,7 @@ export class Groups {
   }
 
   #alert(draft: Draft, times: number): Alert {
-    return { id: this.#options.newId(), ...draft, times };
+    return { ...draft, id: this.#options.newId(), times };
   }
 }
 

@@ -82,6 +82,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./rotate.ts")).rotateCommand(terminal),
   },
   {
+    name: "alerts",
+    summary: "test that whoever should be told at once is",
+    load: async (terminal) => (await import("./alerts.ts")).alertsCommand(terminal),
+  },
+  {
     name: "sql",
     summary: "run statements over a connection, where there is no psql",
     load: async (terminal) => (await import("./sql.ts")).sqlCommand(terminal),

@@ -29,7 +29,7 @@ test("shows the text of a statement only where that is wanted, and its beginning
   const { what } = describeEvent(event, { ...WORDING, statements: "text" });
   expect(what?.sql).toContain("hunter2");
   expect(what?.sql?.length).toBeLessThanOrEqual(1000);
-  expect(what?.sql?.isWellFormed?.() ?? true).toBe(true);
+  expect(() => encodeURIComponent(what?.sql ?? "")).not.toThrow();
 });
 
 test("links the request where there is a page for it", () => {
@@ -43,7 +43,7 @@ test("links the request where there is a page for it", () => {
 test("puts no stranger's text on a second line, into a command, or where a terminal obeys it", () => {
   const name = "`reboot`\r\nBcc: all@example.com\u001b[2J\u202e";
   const told = describeEvent(failedLogin(name), WORDING);
-  expect(told.title).not.toMatch(/[\r\n\u001b\u202e]/);
+  expect(told.title).not.toMatch(/\p{C}/u);
   expect(told.next).not.toContain("reboot");
   const table = { ...REFUSED, summary: `DROP TABLE "${"x".repeat(5000)}"` };
   expect(describeEvent(table, WORDING).title.length).toBeLessThan(300);

@@ -7,10 +7,8 @@ function open(maxPerMinute = 20): Groups {
   return new Groups({ groupMs: 300_000, maxPerMinute, newId: () => `A-${++ids}` });
 }
 
-const { id: _id, times: _times, ...DRAFT } = ALERT;
-
 function draft(group: string, changes: Partial<Draft> = {}): Draft {
-  return { ...DRAFT, group, ...changes };
+  return { ...ALERT, group, ...changes };
 }
 
 describe("the same again", () => {

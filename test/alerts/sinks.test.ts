@@ -101,7 +101,10 @@ describe("webhook", () => {
 
   test("a key without the prefix counts byte for byte, and a new one from the next alert on", async () => {
     const directory = mkdtempSync(path.join(tmpdir(), "twokey-sink-"));
-    closers.push(() => Promise.resolve(rmSync(directory, { recursive: true })));
+    closers.push(() => {
+      rmSync(directory, { recursive: true });
+      return Promise.resolve();
+    });
     const receiver = await http();
     const file = path.join(directory, "key");
     const secret = { from: "file", path: file } as const;
