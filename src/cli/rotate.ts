@@ -28,7 +28,8 @@ async function rotateAll(
   const config = loadConfig(file, { env: terminal.env });
   const all = rotatablesOf(config, upstream);
   const chosen = all.filter(({ credential }) => user === undefined || credential.user === user);
-  if (chosen.length === 0) throw new Error(`Twokey does not log in to ${upstream} as ${user ?? ""}`);
+  if (chosen.length === 0)
+    throw new Error(`Twokey does not log in to ${upstream} as ${user ?? ""}`);
   for (const rotatable of chosen) {
     await rotate(rotatable);
     terminal.print(`${rotatable.credential.user}: new password, in ${rotatable.file}`);

@@ -43,6 +43,12 @@ describe("twokey provision", () => {
               login("lead", "ddl"),
             ],
           },
+          shop_of_leads: {
+            upstream: "main",
+            environment: "production",
+            database: "shop",
+            logins: [login("lead", "ddl")],
+          },
         },
       },
     });
@@ -126,13 +132,22 @@ describe("twokey provision", () => {
   });
 
   it("gives the server no password but as a verifier", async () => {
-    await expect(
-      through({ ...twokey.people.carol, password: "wrong" }, "SELECT"),
-    ).rejects.toThrow();
     const rows = await onServer(
       "SELECT rolname FROM pg_authid WHERE rolname LIKE 'shop%' AND rolpassword LIKE 'SCRAM-SHA-256$4096:%' ORDER BY 1",
     );
     expect(rows).toHaveLength(3);
+  });
+
+  it("turns away who has no login", async () => {
+    const carol = new pg.Client(twokey.url(twokey.people.carol, "shop_of_leads"));
+    await expect(carol.connect()).rejects.toMatchObject({
+      code: "42501",
+      message: 'twokey: no login of database "shop_of_leads" is for any role of "carol"',
+    });
+    const bob = new pg.Client(twokey.url(twokey.people.bob, "shop_of_leads"));
+    await bob.connect();
+    expect((await bob.query("SELECT current_user")).rows).toEqual([{ current_user: "shop_lead" }]);
+    await bob.end();
   });
 
   it("stops at a read-only role that owns what it could drop, with nothing changed", async () => {
