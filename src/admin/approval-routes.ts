@@ -3,7 +3,8 @@ import { z } from "zod";
 import { admit, type DoesNotCount, type Registry } from "../approvals/admit.ts";
 import { encodeApprovalDocument, parseApprovalDocument } from "../approvals/document.ts";
 import { draftApproval } from "../approvals/draft.ts";
-import { addApproval, type Request } from "../approvals/request.ts";
+import { addApproval } from "../approvals/add-approval.ts";
+import type { Request } from "../approvals/request.ts";
 import { formatPublicKey } from "../approvals/ssh-key.ts";
 import { APPROVAL_NAMESPACE } from "../approvals/sshsig.ts";
 import { sha256 } from "../base/digest.ts";
@@ -14,6 +15,7 @@ import {
   findRequest,
   idParams,
   instant,
+  isAskedBy,
   isIn,
   refuseUnlessMoves,
   type RequestOptions,
@@ -112,11 +114,11 @@ function refuseWhatWouldNotCount(
   person: Principal,
   { reason, uses, validity_seconds: seconds }: z.output<typeof draftBody>,
 ): void {
-  const { requester, terms } = request.asked;
+  const { terms } = request.asked;
   const refuse = (because: DoesNotCount): never => {
     throw approvalRefused(because);
   };
-  if (requester === person.name) refuse({ kind: "own_request" });
+  if (isAskedBy(request, person)) refuse({ kind: "own_request" });
   if (!isIn(terms.approvers, person)) refuse({ kind: "not_in_group", groups: terms.approvers });
   const { state } = request;
   if (state.kind === "approved") throw transitionRefused({ kind: "already_approved" });

@@ -86,10 +86,7 @@ export function transitionRefused(because: RefusedTransition): Problem {
         "run the statement again to ask anew",
       );
     case "already_signed":
-      return new Problem(
-        "wrong-state",
-        "you, or somebody with the same key, have signed this request already",
-      );
+      return new Problem("wrong-state", "you have signed this request already");
     case "already_approved":
       return new Problem("wrong-state", "the request has all its signatures already");
     case "other_request":

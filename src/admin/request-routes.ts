@@ -28,6 +28,8 @@ import type { Api } from "./schema.ts";
 /** What somebody asks to have signed before they run it. */
 export interface Wanted {
   readonly database: string;
+  /** The workload that will run it, where that isn't who asks. */
+  readonly requester?: string | undefined;
   readonly statements: readonly string[];
   readonly reason: string;
   readonly client: string;
@@ -137,6 +139,12 @@ export function requestRoutes(app: Api, options: RequestOptions): void {
       schema: {
         body: z.strictObject({
           database: z.string().min(1).max(256),
+          requester: z
+            .string()
+            .min(1)
+            .max(256)
+            .optional()
+            .describe("The workload that will run it, in whose name you ask."),
           statements: z.array(z.string().min(1)).min(1).max(1000),
           reason: z.string().max(2000).default(""),
         }),
@@ -159,7 +167,7 @@ export function requestRoutes(app: Api, options: RequestOptions): void {
     },
     async ({ person, params: { id } }) => {
       const request = await findRequest(options, person, id);
-      if (request.asked.requester !== person.name && !options.isOperator(person)) {
+      if (!isAskedBy(request, person) && !options.isOperator(person)) {
         throw new Problem("not-allowed", "only its requester may cancel a request", "reject it");
       }
       const how = { by: person.name, now: instant(options) };
@@ -184,7 +192,7 @@ export function requestRoutes(app: Api, options: RequestOptions): void {
     async ({ person, params: { id }, body: { reason } }) => {
       const request = await findRequest(options, person, id);
       const { approvers } = request.asked.terms;
-      if (request.asked.requester === person.name || !isIn(approvers, person)) {
+      if (isAskedBy(request, person) || !isIn(approvers, person)) {
         throw new Problem("not-allowed", `only members of ${approvers.join(", ")} may reject this`);
       }
       const how = { by: person.name, reason, now: instant(options) };
@@ -213,8 +221,13 @@ export async function findRequest(
 function visibility({
   isOperator,
 }: Pick<RequestOptions, "isOperator">): (person: Principal, request: Request) => boolean {
-  return (person, { asked }) =>
-    asked.requester === person.name || isIn(asked.terms.approvers, person) || isOperator(person);
+  return (person, request) =>
+    isAskedBy(request, person) || isIn(request.asked.terms.approvers, person) || isOperator(person);
+}
+
+/** In their own name, or in a workload's. */
+export function isAskedBy({ asked }: Request, { name }: Principal): boolean {
+  return asked.requester === name || asked.submitter === name;
 }
 
 export function isIn(groups: readonly string[], { roles }: Principal): boolean {

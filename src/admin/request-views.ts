@@ -44,6 +44,7 @@ export const requestSchema = requestSummarySchema.extend({
       reason: z.string().optional(),
     })
     .optional(),
+  submitter: z.string().optional().describe("Who asked in the requester's name."),
   roles: z.array(z.string()).readonly(),
   client: z.string(),
   upstream: z.string(),
@@ -94,6 +95,7 @@ export function requestView(request: Request): RequestView {
   return {
     ...requestSummary(request),
     closed: closed(state),
+    submitter: asked.submitter,
     roles: asked.roles,
     client: asked.client,
     upstream: asked.upstream,

@@ -57,6 +57,7 @@ export type DoesNotCount =
 const BOUND_MEMBERS = [
   "request",
   "requester",
+  "submitter",
   "database",
   "environment",
   "upstream",
@@ -132,15 +133,17 @@ function whyNotBound(
 }
 
 function canonical(value: ApprovalDocument[BoundMember]): string {
-  return canonicalJson(value as Json);
+  return value === undefined ? "" : canonicalJson(value as Json);
 }
 
 function whyNotApprover(
-  { approver, requester }: ApprovalDocument,
+  { approver, requester, submitter = requester }: ApprovalDocument,
   { key, terms, registry }: { key: SshPublicKey; terms: ApprovalTerms; registry: Registry },
 ): DoesNotCount | undefined {
-  if (approver === requester) return { kind: "own_request" };
-  if (isKeyOf(registry.signers, { key, principal: requester })) return { kind: "requesters_key" };
+  for (const principal of [requester, submitter]) {
+    if (approver === principal) return { kind: "own_request" };
+    if (isKeyOf(registry.signers, { key, principal })) return { kind: "requesters_key" };
+  }
   const groups = registry.groups.get(approver) ?? [];
   return terms.approvers.some((group) => groups.includes(group))
     ? undefined

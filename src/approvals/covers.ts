@@ -105,7 +105,12 @@ function whyNotMatching(request: Request, demand: Demand): NotCovered["because"]
   if (request.state.kind !== "approved") {
     return { kind: "not_approved", state: request.state.kind };
   }
-  const member = DEMAND_MEMBERS.find((name) => request.asked[name] !== demand[name]);
+  // A list is signed under one rule, but its statements may each fall under another: the terms of that one are
+  // asked at its use, as always.
+  const isList = request.asked.statements.length > 1;
+  const member = DEMAND_MEMBERS.find(
+    (name) => request.asked[name] !== demand[name] && !(isList && name === "rule"),
+  );
   return member === undefined ? undefined : { kind: "other", member };
 }
 

@@ -23,7 +23,8 @@ import {
  *     version      1
  *     request      number of the request that this answers: "R-" and six digits of Crockford's base 32
  *     requester    name of the person or workload who may run the statements
- *     approver     name of the person who signs: the principal in allowed_signers, never the requester
+ *     submitter    (optional) name of the person who asked in the requester's name, as for a workload
+ *     approver     name of the person who signs: the principal in allowed_signers, never requester or submitter
  *     statements   list of 1 to 1000, to be run in this order, each:
  *       sql          the exact text, as it is sent to the server
  *       sha256       SHA-256 of the text's UTF-8 bytes in lower-case hex (for `sha256sum`; the text decides)
@@ -61,6 +62,7 @@ export interface ApprovalDocument {
   readonly version: 1;
   readonly request: RequestId;
   readonly requester: string;
+  readonly submitter?: string;
   readonly approver: string;
   readonly statements: readonly ApprovedStatement[];
   readonly database: string;
@@ -95,7 +97,7 @@ export function encodeApprovalDocument(document: ApprovalDocument): string {
 /** @throws Malformed unless `text` is exactly what {@link encodeApprovalDocument} makes of some document */
 export function parseApprovalDocument(text: string): ApprovalDocument {
   const value = parseCanonicalJson(text, { maxBytes: MAX_DOCUMENT_BYTES });
-  const members = readMembers(value, "document", { required: REQUIRED, optional: ["impact"] });
+  const members = readMembers(value, "document", { required: REQUIRED, optional: OPTIONAL });
   if (members.type !== "twokey-approval") throw new Malformed("not an approval document");
   if (members.version !== 1) throw new Malformed("approval document of an unknown version");
   return {
@@ -103,6 +105,9 @@ export function parseApprovalDocument(text: string): ApprovalDocument {
     version: 1,
     request: readRequestId(members.request),
     requester: readName(members.requester, "requester"),
+    ...(members.submitter === undefined
+      ? {}
+      : { submitter: readName(members.submitter, "submitter") }),
     approver: readName(members.approver, "approver"),
     statements: parseApprovedStatements(members.statements),
     database: readName(members.database, "database"),
@@ -133,6 +138,8 @@ const REQUIRED = [
   "reason",
   "nonce",
 ] as const;
+
+const OPTIONAL = ["submitter", "impact"] as const;
 
 export function approvedStatement(sql: string, parameters: ParameterTerms): ApprovedStatement {
   return { sql, sha256: sha256(sql), parameters };

@@ -31,6 +31,7 @@ export function draftApproval(
     version: 1,
     request: id,
     requester: asked.requester,
+    ...(asked.submitter === undefined ? {} : { submitter: asked.submitter }),
     approver,
     statements: asked.statements,
     database: asked.database,

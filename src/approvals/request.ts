@@ -3,16 +3,15 @@ import { assertNever } from "../base/assert-never.ts";
 import { canonicalJson, type Json } from "../base/canonical-json.ts";
 import { sha256, type Sha256 } from "../base/digest.ts";
 import type { ApprovalTerms } from "../policy/decision.ts";
-import type { CountingApproval } from "./admit.ts";
 import { parseApprovalDocument, type ApprovedStatement } from "./document.ts";
 import type { Instant } from "./instant.ts";
 import type { RequestId } from "./request-id.ts";
-import { isSameKey, type SshPublicKey } from "./ssh-key.ts";
-import { APPROVAL_NAMESPACE, verifySshsig } from "./sshsig.ts";
 
 /** What somebody wants to run and needs signatures for. Never changes; may be sent as JSON as it stands. */
 export interface Asked {
   readonly requester: string;
+  /** Who asked in the requester's name, which is a workload's then; as little an approver as the requester. */
+  readonly submitter?: string;
   readonly roles: readonly string[];
   /** Where from: the address and what the client calls itself; for the approver to read, bound to nothing. */
   readonly client: string;
@@ -97,8 +96,9 @@ type ClosedState = Exclude<RequestState, { readonly kind: "pending" | "approved"
  * belong to it, so that a rule made stricter asks anew instead of waiting for signatures that no longer suffice.
  */
 export function joinKey(asked: Asked): Sha256 {
-  const { requester, database, environment, upstream, rule, terms, statements } = asked;
-  const same = { requester, database, environment, upstream, rule, terms, statements };
+  const { requester, submitter, database, environment, upstream, rule, terms, statements } = asked;
+  const place = { database, environment, upstream };
+  const same = { requester, submitter: submitter ?? null, ...place, rule, terms, statements };
   return sha256(canonicalJson(same as unknown as Json));
 }
 
@@ -126,36 +126,6 @@ export function isOpen({ state }: Request): boolean {
 /** Asked for once more, while open: nothing but a count changes. */
 export function joinRequest(request: Request): Request {
   return { ...request, timesAsked: request.timesAsked + 1 };
-}
-
-export function addApproval(
-  request: Request,
-  { signed, document, key }: CountingApproval,
-  now: Instant,
-): Transition {
-  const closed = closedAt(request, now);
-  if (closed !== undefined) return closed;
-  if (request.state.kind === "approved") return refused({ kind: "already_approved" });
-  if (document.request !== request.id) return refused({ kind: "other_request" });
-  const documents = request.approvals.map((approval) => parseApprovalDocument(approval.document));
-  if (documents.some(({ approver }) => approver === document.approver)) {
-    return refused({ kind: "already_signed" });
-  }
-  // Two names with one key may be one person.
-  if (request.approvals.some((approval) => isSignedBy(approval, key))) {
-    return refused({ kind: "already_signed" });
-  }
-  const all = [...documents, document];
-  const approvals = [...request.approvals, signed];
-  if (all.length < request.asked.terms.signatures) return moved({ ...request, approvals });
-  const untils = all.map(({ validity }) => validity.until).sort();
-  const expiresAt = untils[0] ?? request.expiresAt;
-  return moved({ ...request, approvals, state: { kind: "approved" }, expiresAt });
-}
-
-function isSignedBy({ document: message, signature }: SignedApproval, key: SshPublicKey): boolean {
-  const verified = verifySshsig(signature, { message, namespace: APPROVAL_NAMESPACE });
-  return verified.kind === "valid" && isSameKey(verified.key, key);
 }
 
 export function rejectRequest(
@@ -199,7 +169,7 @@ function stepsAllowed({ approvals, asked }: Request): number {
   return Math.min(...uses) * asked.statements.length;
 }
 
-function closedAt(request: Request, now: Instant): Transition | undefined {
+export function closedAt(request: Request, now: Instant): Transition | undefined {
   const state = closedState(expireRequest(request, now).state);
   return state === undefined ? undefined : refused({ kind: "closed", state: state.kind });
 }
@@ -219,10 +189,10 @@ function closedState(state: RequestState): ClosedState | undefined {
   }
 }
 
-function moved(request: Request): Transition {
+export function moved(request: Request): Transition {
   return { kind: "moved", request };
 }
 
-function refused(because: RefusedTransition): Transition {
+export function refused(because: RefusedTransition): Transition {
   return { kind: "refused", because };
 }

@@ -1,7 +1,12 @@
 import { Command, Option } from "commander";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { requestSchema, requestSummarySchema, stateSchema } from "../admin/request-views.ts";
+import {
+  requestSchema,
+  requestSummarySchema,
+  stateSchema,
+  type RequestView,
+} from "../admin/request-views.ts";
 import type { RequestId } from "../approvals/request-id.ts";
 import { openClient, withApiOptions, type ApiOptions } from "./api-options.ts";
 import { parseId } from "./approve.ts";
@@ -18,6 +23,8 @@ interface ListOptions extends ApiOptions {
 
 interface SubmitOptions extends ApiOptions {
   readonly database: string;
+  readonly for?: string;
+  readonly split?: true;
   readonly sql?: readonly string[];
   readonly file?: readonly string[];
   readonly reason?: string;
@@ -52,6 +59,8 @@ export function requestCommand(terminal: Terminal): Command {
       "a file (- for standard input) whose whole text, to its last byte, is sent as one; may be given again",
       append,
     )
+    .option("--split", "cut each file into its statements, as psql sends them one by one")
+    .option("--for <workload>", "who will run it, if not you: you can't sign for it either")
     .option("--reason <text>", "what it is for; the approver will read it")
     .action((options: SubmitOptions) => submit(options, terminal));
 
@@ -101,23 +110,47 @@ async function show(id: RequestId, options: ApiOptions, terminal: Terminal): Pro
 }
 
 async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
-  const statements = [...(options.sql ?? []), ...(options.file ?? []).map(readStatement)];
+  const files = (options.file ?? []).map(readStatement);
+  const texts = options.split ? await splitFiles(files) : files;
+  const statements = [...(options.sql ?? []), ...texts];
   if (statements.length === 0) {
     throw new CommandFailed(2, "there is nothing to ask for", {
       hint: "give statements with --sql or --file",
     });
   }
   const { client } = await openClient(options, terminal);
-  const { database, reason } = options;
-  const body = { database, statements, ...(reason !== undefined && { reason }) };
+  const { database, reason, for: requester } = options;
+  const body = {
+    database,
+    statements,
+    ...(requester !== undefined && { requester }),
+    ...(reason !== undefined && { reason }),
+  };
   const request = await client.call("POST", "/requests", requestSchema, body);
   terminal.print(
     options.json
       ? JSON.stringify(request)
       : visibleLine(
-          `${request.id} waits for ${request.signatures_needed} of ${request.approvers.join(", ")}: twokey approve ${request.id}`,
+          `${request.id}${howMany(request, statements)} waits for ${request.signatures_needed} of ${request.approvers.join(", ")}: twokey approve ${request.id}`,
         ),
   );
+}
+
+/** Of several, those that policy allows anyway are not in the request. */
+function howMany({ statements }: RequestView, all: readonly string[]): string {
+  return all.length === 1 ? "" : `, for ${statements.length} of ${all.length} statements,`;
+}
+
+async function splitFiles(files: readonly string[]): Promise<string[]> {
+  // Only who splits waits for PostgreSQL's grammar to load.
+  const { splitStatements } = await import("../sql/split.ts");
+  return files.flatMap((text) => {
+    const split = splitStatements(text);
+    if (split.kind === "split") return split.statements;
+    throw new CommandFailed(2, `can't cut it into statements: ${split.message}`, {
+      hint: "psql's own commands and variables are not SQL; without --split, a file is one statement",
+    });
+  });
 }
 
 async function cancel(id: RequestId, options: ApiOptions, terminal: Terminal): Promise<void> {

@@ -16,6 +16,7 @@ export function describeRequest(request: RequestView, colors: Colors): string[] 
     ...facts([
       ["state", stateOf(request)],
       ["requester", requesterOf(request)],
+      ...submitterOf(request),
       ["where", placeOf(request)],
       ...whyOf(request),
       ["may sign", request.approvers.join(", ")],
@@ -50,6 +51,7 @@ export function describeApproval(
     "",
     ...facts([
       ["requester", requesterOf({ ...request, requester: document.requester })],
+      ...submitterOf(document),
       ["where", placeOf(document)],
       ...whyOf({ ...request, rule: document.rule }),
       ["signatures", `${request.signatures} of ${request.signatures_needed}`],
@@ -84,6 +86,10 @@ function requesterOf({
   client,
 }: Pick<RequestView, "requester" | "roles" | "client">): string {
   return `${requester} (${roles.join(", ")}) from ${client}`;
+}
+
+function submitterOf({ submitter }: { readonly submitter?: string | undefined }): Fact[] {
+  return submitter === undefined ? [] : [["asked by", submitter]];
 }
 
 function placeOf({

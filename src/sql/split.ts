@@ -8,6 +8,8 @@ import { parse, scan, type ParseFailure, type Token } from "./parser.ts";
 export function splitStatements(
   script: string,
 ): { readonly kind: "split"; readonly statements: readonly string[] } | ParseFailure {
+  // The lexer takes no empty text.
+  if (script.trim() === "") return { kind: "split", statements: [] };
   const scanned = scan(script);
   if (scanned.kind === "refused") return scanned;
   const bytes = Buffer.from(script);

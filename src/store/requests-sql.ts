@@ -10,8 +10,8 @@ import {
   type RequestPage,
   type UnsettledUse,
 } from "../approvals/request-store.ts";
+import { addApproval } from "../approvals/add-approval.ts";
 import {
-  addApproval,
   cancelRequest,
   expireRequest,
   isOpen,

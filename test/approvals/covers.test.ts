@@ -136,6 +136,28 @@ describe("a signature of a second person", () => {
   });
 });
 
+it("covers the statements of a list whichever rule asks for each, on that rule's terms", () => {
+  const statements = ["DELETE FROM a", "DROP TABLE c"].map((sql) => approvedStatement(sql, "none"));
+  const request = requestWith((r) => [approvalBy("bob", r)], { ...ASKED, statements });
+  const demand = { sql: "DELETE FROM a", rule: "another" };
+  expect(whyNot(request, demand)).toBe("covered");
+  const terms = { ...TERMS, approvers: ["dba"] };
+  expect(whyNot(request, { ...demand, terms })).toEqual(["not_in_group"]);
+});
+
+it("does not count of whoever asked in the requester's name, nor by their key", () => {
+  const asked = { ...ASKED, requester: "deployer", submitter: "bob" };
+  const request = requestWith((r) => [approvalBy("bob", r)], asked);
+  expect(whyNot(request, { requester: "deployer" })).toEqual(["own_request"]);
+  const carols = requestWith((r) => [approvalBy("carol", r)], asked);
+  expect(whyNot(carols, { requester: "deployer" })).toBe("covered");
+  const lines = ["carol", "bob"].map((name) => `${name} ${formatPublicKey(CAROL.publicKey)}`);
+  const registry = { ...REGISTRY, signers: parseAllowedSigners(lines.join("\n")) };
+  expect(whyNot(carols, { requester: "deployer" }, { registry })).toEqual(["requesters_key"]);
+  const hidden = { ...carols, asked: { ...ASKED, requester: "deployer" } };
+  expect(whyNot(hidden, { requester: "deployer" })).toEqual(["other submitter"]);
+});
+
 describe("a signature does not count", () => {
   it.each<[string, Partial<ApprovalDocument>, string]>([
     ["for another request", { request: parseRequestId("R-000000") }, "other request"],

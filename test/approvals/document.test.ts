@@ -32,6 +32,8 @@ function edited(changed: Record<string, unknown>): string {
 describe("an approval document", () => {
   it("comes back as it was", () => {
     expect(parseApprovalDocument(TEXT)).toEqual(DOCUMENT);
+    const submitted = { ...DOCUMENT, submitter: "carol" };
+    expect(parseApprovalDocument(encodeApprovalDocument(submitted))).toEqual(submitted);
     const impact = { clients: 12, tables: [{ name: "orders", rows: 1_200_000 }] };
     const measured = encodeApprovalDocument({ ...DOCUMENT, impact });
     expect(parseApprovalDocument(measured)).toEqual({ ...DOCUMENT, impact });

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addSeconds } from "../../src/approvals/instant.ts";
 import { parseRequestId } from "../../src/approvals/request-id.ts";
+import { addApproval } from "../../src/approvals/add-approval.ts";
 import {
-  addApproval,
   cancelRequest,
   expireRequest,
   isOpen,

@@ -3,7 +3,10 @@ import path from "node:path";
 import Database from "libsql";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { formatVerifier, makeVerifier } from "../../src/auth/verifier.ts";
+import { Secret } from "../../src/base/secret.ts";
 import { ApiPerson, viewOf } from "../support/api-person.ts";
+import type { TestPerson } from "../support/twokey.ts";
 import { shell } from "../support/processes.ts";
 import {
   bind,
@@ -20,8 +23,10 @@ import { auditOf, eventually, startWorld, valueOf, type World } from "./protocol
 const DROP = "DROP TABLE doomed";
 const DELETE_ONE = "DELETE FROM ledger WHERE id = $1";
 
-const needs = (name: string, approval: object, ...conditions: object[]): Record<string, unknown> =>
-  Object.assign({ name, destructive: true, action: "require_approval", approval }, ...conditions);
+const needs = (name: string, approval: object, when: object = {}): Record<string, unknown> => ({
+  ...{ name, destructive: true, action: "require_approval", approval },
+  ...when,
+});
 
 /** Which rule applies is told by the program's name. */
 const RULES = [
@@ -44,6 +49,8 @@ const RULES = [
   { name: "everyday-work", action: "allow" },
 ];
 
+const DEPLOYER = { name: "deployer", password: "from-the-pipeline" };
+
 let world: World;
 let alice: ApiPerson;
 let bob: ApiPerson;
@@ -51,7 +58,9 @@ let carol: ApiPerson;
 const clients: pg.Client[] = [];
 
 beforeAll(async () => {
-  world = await startWorld({ rules: RULES, config: CONFIG });
+  const verifier = formatVerifier(await makeVerifier(new Secret(DEPLOYER.password)));
+  const workloads = { deployer: { roles: ["senior"], verifier } };
+  world = await startWorld({ rules: RULES, config: { ...CONFIG, workloads } });
   const { people } = world.twokey;
   alice = new ApiPerson(world.twokey, people.alice);
   bob = new ApiPerson(world.twokey, people.bob);
@@ -74,7 +83,10 @@ afterEach(async () => {
   world.hangUp();
   await Promise.all(clients.splice(0).map((client) => client.end()));
   // What one test leaves open, the next one would join.
-  for (const { id } of await openRequests()) await alice.call("POST", `/requests/${id}/cancel`);
+  for (const { id } of await openRequests()) {
+    const { status } = await alice.call("POST", `/requests/${id}/cancel`);
+    if (status !== 200) await bob.call("POST", `/requests/${id}/reject`, { reason: "left over" });
+  }
 });
 
 describe("a statement that needs a second person", () => {
@@ -255,6 +267,65 @@ describe("a statement that needs a second person", () => {
   });
 });
 
+describe("a migration signed ahead", () => {
+  const MIGRATION = `-- what used to be in doomed
+CREATE TABLE IF NOT EXISTS moved AS TABLE doomed;
+ALTER TABLE doomed DROP COLUMN a;
+DELETE FROM ledger
+  WHERE id = 1; -- under another rule
+SELECT count(*) FROM ledger;
+DROP TABLE doomed;
+`;
+  const ALTER = "ALTER TABLE doomed DROP COLUMN a;";
+  const DELETE = "DELETE FROM ledger\n  WHERE id = 1;";
+
+  afterAll(() => world.witness.query("DROP TABLE IF EXISTS moved"));
+
+  it("runs in its order, each statement once, in the workload's name", async () => {
+    const { adminUrl, directory, people } = world.twokey;
+    writeFileSync(path.join(directory, "migration.sql"), MIGRATION);
+    const submitted = await shell(
+      `node src/main.ts request submit --file ${directory}/migration.sql --split --database shop` +
+        ` --for deployer --url ${adminUrl} --as alice --key ${people.alice.keyFile}`,
+      { ...process.env, XDG_STATE_HOME: directory },
+    );
+    expect(submitted.stdout).toMatch(/^R-\w{6}, for 3 of 5 statements, waits for 1 of lead/);
+    const id = submitted.stdout.slice(0, 8);
+    const view = await bob.approve(id);
+    expect(view).toMatchObject({
+      requester: "deployer",
+      submitter: "alice",
+      summary: expect.stringMatching(/^ALTER TABLE "doomed".* and 2 more$/) as string,
+    });
+    expect(view.statements.map(({ sql }) => sql)).toEqual([ALTER, DELETE, `${DROP};`]);
+
+    let client = await connect("", DEPLOYER);
+    await client.query("CREATE TABLE IF NOT EXISTS moved AS TABLE doomed;");
+    await refusal(client.query(`${DROP};`));
+    await refusal(client.query(DELETE));
+    await client.query(ALTER);
+    await refusal(client.query(ALTER));
+    // Interrupted, and taken up where it stopped.
+    client = await connect("", DEPLOYER);
+    await refusal(client.query(DELETE.replace("1", "2")));
+    await client.query(DELETE);
+    await client.query("SELECT count(*) FROM ledger;");
+    await client.query(`${DROP};`);
+    expect(await bob.show(id)).toMatchObject({ state: "used", uses: [{}, {}, {}] });
+    await refusal(client.query(ALTER));
+    expect(await exists("doomed")).toBe(false);
+  });
+
+  it("can't be signed for by whoever submitted it, and is theirs to take back", async () => {
+    const wanted = { database: "shop", statements: [DROP], requester: "deployer" };
+    const { id } = viewOf(await bob.call("POST", "/requests", wanted));
+    expect((await bob.call("POST", `/requests/${id}/approval-document`, {})).status).toBe(422);
+    expect(viewOf(await bob.call("POST", `/requests/${id}/cancel`)).state).toBe("cancelled");
+    const forAPerson = { ...wanted, requester: "carol" };
+    expect((await bob.call("POST", "/requests", forAPerson)).status).toBe(409);
+  });
+});
+
 describe("bound values", () => {
   it("are signed for with the statement", async () => {
     const client = await connect();
@@ -375,10 +446,12 @@ const CONFIG = {
 
 async function connect(
   applicationName = "",
-  person = world.twokey.people.alice,
+  person: Pick<TestPerson, "name" | "password"> = world.twokey.people.alice,
 ): Promise<pg.Client> {
-  const connectionString = world.twokey.url(person, "shop");
-  const client = new pg.Client({ connectionString, application_name: applicationName });
+  const { host, port } = world.twokey;
+  const { name: user, password } = person;
+  const login = { host, port, user, password, database: "shop" };
+  const client = new pg.Client({ ...login, application_name: applicationName });
   clients.push(client);
   await client.connect();
   return client;
@@ -434,7 +507,7 @@ async function exists(table: string): Promise<boolean> {
 function recordsOf(id: string): string[] {
   return auditOf(world)
     .filter(({ request }) => request === id)
-    .map(({ event, action }) => [event, action].filter((word) => word !== undefined).join(" "));
+    .map(({ event, action }) => (action === undefined ? [event] : [event, action]).join(" "));
 }
 
 function storeFile(): string {
