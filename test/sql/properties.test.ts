@@ -1,17 +1,18 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { parse as parseYaml } from "yaml";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { classify } from "../../src/sql/classify.ts";
 import type { Classification } from "../../src/sql/classification.ts";
 import { NEW_SESSION } from "../../src/sql/session.ts";
 import { Classifier } from "../../src/session/classifier.ts";
 
-const corpus = (
-  parseYaml(
-    readFileSync(new URL("../corpus/statements.yaml", import.meta.url), "utf8"),
-  ) as readonly { readonly sql: string }[]
-).map(({ sql }) => sql);
+vi.setConfig({ testTimeout: 60_000 });
+
+const corpus = ["../corpus/statements.yaml", "cases.yaml"].flatMap((path) => {
+  const text = readFileSync(new URL(path, import.meta.url), "utf8");
+  return (parseYaml(text) as readonly { readonly sql: string }[]).map(({ sql }) => sql);
+});
 
 const statement = fc.constantFrom(...corpus.filter((sql) => classified(sql).kind === "parsed"));
 
@@ -59,7 +60,7 @@ describe("classify", () => {
         if (result.kind === "parsed" || /\bDO\b/i.test(sql)) return;
         expect(result.cause).not.toBe("failed");
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -77,7 +78,7 @@ describe("classify", () => {
           expect(batch.destructive).toBe(true);
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     );
   });
 
@@ -102,11 +103,32 @@ describe("classify", () => {
 
 describe("Classifier", () => {
   it("gives from its cache what a fresh classification gives", async () => {
-    const classifier = new Classifier({ dialect: "postgresql", cacheBytes: 200_000 });
+    const classifier = new Classifier({ dialect: "postgresql", cacheBytes: 500_000 });
     for (const sql of [...corpus, ...corpus.toReversed()]) {
       expect(await classifier.classify(sql, NEW_SESSION)).toEqual(classified(sql));
     }
     expect(classifier.stats().hits).toBeGreaterThan(0);
+    await classifier.close();
+  });
+
+  it("gives for texts that differ in literals what each of them deserves", async () => {
+    const classifier = new Classifier({ dialect: "postgresql" });
+    const literals = ["0", "1", "5", "1.0", "'t'", "'f'", "'%'", "'on'", "'off'", "NULL", "true"];
+    const other = fc.constantFrom(...literals);
+    await fc.assert(
+      fc.asyncProperty(statement, fc.array(other, { minLength: 3 }), async (sql, values) => {
+        let n = 0;
+        const text = sql.replaceAll(/\b\d+\b|'[\w ]*'/g, () => values[n++ % values.length] ?? "");
+        const cached = await classifier.classify(text, NEW_SESSION);
+        const { kind, effects } = cached;
+        const fresh = classified(text);
+        expect({ text, kind, effects }).toEqual({ text, kind: fresh.kind, effects: fresh.effects });
+        if (fresh.kind === "unparsed") return;
+        const { destructive, mustRefuse, mayChangeLexing } = fresh;
+        expect(cached, text).toMatchObject({ destructive, mustRefuse, mayChangeLexing });
+      }),
+      { numRuns: 1000 },
+    );
     await classifier.close();
   });
 });
