@@ -1,7 +1,7 @@
 import type { Finding } from "./finding.ts";
 import type { HbaRule, RoleFact } from "./server-facts.ts";
 
-export interface AccessFacts {
+interface AccessFacts {
   /** `upstream main` */
   readonly where: string;
   readonly rules: readonly HbaRule[];

@@ -17,10 +17,10 @@ import { identifier, literal } from "./sql-text.ts";
 const PASSWORD_BYTES = 32;
 
 /** The password was not changed, or nobody can tell yet; the message says which. */
-export class RotationFailed extends TwokeyError {}
+class RotationFailed extends TwokeyError {}
 
 /** What can be rotated by itself: a role on a server, and the one file that holds its password. */
-export interface Rotatable {
+interface Rotatable {
   readonly credential: Credential;
   readonly upstream: Upstream;
   readonly file: string;

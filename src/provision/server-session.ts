@@ -1,9 +1,8 @@
 import type { z } from "zod";
-import { ProtocolViolation, SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
+import { parseSqlstate, ProtocolViolation, SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
 import type { UpstreamLink } from "../upstream/connect.ts";
 import type { UpstreamListener } from "../upstream/connection.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
-import { parseSqlstate } from "../base/errors.ts";
 import { decodeResponse } from "../wire/decode-backend.ts";
 import { encodeTerminate } from "../wire/encode-frontend.ts";
 import { BACKEND, FRONTEND, HEADER_BYTES } from "../wire/message-types.ts";
@@ -26,10 +25,6 @@ export class ServerSession implements UpstreamListener {
   constructor(link: UpstreamLink) {
     this.#link = link;
     link.connection.listen(this);
-  }
-
-  get isEncrypted(): boolean {
-    return this.#link.isEncrypted;
   }
 
   /**

@@ -7,7 +7,7 @@ import { stringify } from "yaml";
 import { formatKeyFiles } from "../../src/approvals/ssh-private-key.ts";
 import { formatVerifier, makeVerifier } from "../../src/auth/verifier.ts";
 import { Secret } from "../../src/base/secret.ts";
-import type { Diagnosis, Finding } from "../../src/provision/finding.ts";
+import { SEVERITIES, type Diagnosis, type Finding } from "../../src/provision/finding.ts";
 import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
@@ -130,8 +130,7 @@ describe("twokey doctor on a server with every hole", () => {
     expect(status).toBe(1);
     expect(stderr).toContain(`${findings.length} findings`);
     expect(findings.every(({ why, fix }) => why !== "" && fix !== "")).toBe(true);
-    const order = ["critical", "high", "medium", "low"];
-    const ranks = findings.map(({ severity }) => order.indexOf(severity));
+    const ranks = findings.map(({ severity }) => SEVERITIES.indexOf(severity));
     expect(ranks).toEqual([...ranks].sort());
     // What an earlier line rejects gets in by no later one.
     expect(findings.filter(({ what }) => what.includes("barred"))).toEqual([]);

@@ -46,7 +46,7 @@ describe("twokey rotate", () => {
     expect(leftovers()).toEqual([]);
   });
 
-  it("stores a verifier that the server's own log never had the password of", async () => {
+  it("keeps it as a SCRAM verifier on the server, with PostgreSQL's own number of rounds", async () => {
     const [row] = await asSuperuser(
       "SELECT rolpassword FROM pg_authid WHERE rolname = 'twokey_main'",
     );
