@@ -16,8 +16,6 @@ export const FRONTEND = {
   Terminate: 0x58, // X
 } as const;
 
-export type FrontendMessageType = (typeof FRONTEND)[keyof typeof FRONTEND];
-
 /** First bytes of messages a backend sends. */
 export const BACKEND = {
   Authentication: 0x52, // R
