@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -97,6 +98,16 @@ describe.each(["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/README.md"])
     const text = readFileSync(file, "utf8");
     const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)/g)].map(([, to = ""]) => to);
     expect(links.filter((to) => !existsSync(join(dirname(file), to)))).toEqual([]);
+  });
+});
+
+describe("docs/README.md", () => {
+  it("leads to every page", () => {
+    const text = readFileSync("docs/README.md", "utf8");
+    const pages = readdirSync("docs", { recursive: true, encoding: "utf8" }).filter(
+      (page) => page.endsWith(".md") && page !== "README.md",
+    );
+    expect(pages.filter((page) => !text.includes(`](${page})`))).toEqual([]);
   });
 });
 
