@@ -9,6 +9,7 @@ import { visibleLine } from "./visible-line.ts";
 
 interface DoctorOptions {
   readonly config: string;
+  readonly upstream?: string;
   readonly asAdmin?: string;
   readonly json?: boolean;
 }
@@ -20,6 +21,7 @@ export function doctorCommand(terminal: Terminal): Command {
       "Look for ways around Twokey, on the servers and in the configuration; 0 for none, 1 for some, 2 where it could not look",
     )
     .requiredOption("--config <file>", "the configuration")
+    .option("--upstream <name>", "look at this one's databases only")
     .option(
       "--as-admin <place>",
       "env:NAME or file:PATH that holds a superuser's URL: some things only a superuser sees",
@@ -29,13 +31,20 @@ export function doctorCommand(terminal: Terminal): Command {
 }
 
 async function doctor(
-  { config: file, asAdmin, json }: DoctorOptions,
+  { config: file, upstream, asAdmin, json }: DoctorOptions,
   terminal: Terminal,
 ): Promise<void> {
   const config = loadConfig(file, { env: terminal.env });
   const administrator =
     asAdmin === undefined ? undefined : readAdministrator(asAdmin, terminal.env);
-  const diagnosis = await examine(config, { administrator, at: new Date() });
+  if (upstream !== undefined && !config.upstreams.has(upstream)) {
+    throw new CommandFailed(2, `no upstream "${upstream}" in ${file}`);
+  }
+  // What is seen with the one's administrator must not be told of the other.
+  if (administrator !== undefined && upstream === undefined && config.upstreams.size > 1) {
+    throw new CommandFailed(2, "say whose administrator this is: --upstream NAME");
+  }
+  const diagnosis = await examine(config, { upstream, administrator, at: new Date() });
   if (json === true) terminal.print(JSON.stringify(diagnosis));
   else show(diagnosis, terminal);
   const { findings, unseen } = diagnosis;

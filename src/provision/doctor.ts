@@ -15,15 +15,21 @@ import { sortFindings, type Diagnosis, type Finding, type Unseen } from "./findi
 import { openAs, openAsAdministrator } from "./open-session.ts";
 import { readFacts, type ServerFacts } from "./server-facts.ts";
 
+interface Examination {
+  /** Whose databases are looked at; `undefined`: all. */
+  readonly upstream: string | undefined;
+  /** Who may see passwords' verifiers and pg_hba.conf; `undefined`: Twokey's own role. */
+  readonly administrator: Administrator | undefined;
+  readonly at: Date;
+}
+
 /**
  * Looks for the ways around Twokey: in every database that the configuration names, on their servers, and in the
  * configuration itself. Changes nothing.
- *
- * @param administrator - who may see passwords' verifiers and pg_hba.conf; `undefined`: Twokey's own role
  */
 export async function examine(
   config: Config,
-  { administrator, at }: { readonly administrator: Administrator | undefined; readonly at: Date },
+  { upstream: chosen, administrator, at }: Examination,
 ): Promise<Diagnosis> {
   const findings: Finding[] = [];
   const unseen: Unseen[] = [];
@@ -31,6 +37,7 @@ export async function examine(
   const signers = file === undefined ? undefined : parseAllowedSigners(readFileSync(file, "utf8"));
   findings.push(...checkConfig({ config, signers, at }), ...(await checkFiles(config)));
   for (const [name, database] of config.databases) {
+    if (chosen !== undefined && database.upstream !== chosen) continue;
     const upstream = config.upstreams.get(database.upstream);
     if (upstream === undefined) throw new Error(`database ${name} has no upstream`);
     if (database.dialect !== "postgresql") {

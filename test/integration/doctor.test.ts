@@ -292,6 +292,21 @@ describe("twokey doctor on a server made by provision", () => {
     });
   });
 
+  it("asks whose administrator it is where there are several servers", async () => {
+    const file = join(home.directory, "several.yaml");
+    const text = readFileSync(join(home.directory, "twokey.yaml"), "utf8");
+    const other = "upstreams:\n  other:\n    host: db2.example.internal\n    user: x\n";
+    writeFileSync(file, text.replace("upstreams:\n", other));
+    const run = (...more: readonly string[]): Promise<Ran> =>
+      home.run(["doctor", "--config", file, "--as-admin", "env:ADMIN", ...more], {
+        env: admin(server),
+      });
+    expect(await run()).toMatchObject({ status: 2, stdout: "" });
+    expect((await run()).stderr).toContain("--upstream NAME");
+    expect((await run("--upstream", "mian")).stderr).toContain('no upstream "mian"');
+    expect(await run("--upstream", "main")).toMatchObject({ status: 0 });
+  });
+
   it("could not tell what Twokey's own role may not see", async () => {
     const { status, stdout, stderr } = await doctor(home, "--json");
     const { findings, unseen } = JSON.parse(stdout) as Diagnosis;
