@@ -17,6 +17,7 @@ import type { ProtocolState } from "../wire/protocol-state.ts";
 import type { FrontendFlow } from "./frontend-flow.ts";
 import type { Gate } from "./gate.ts";
 import type { Judged, Subject } from "./judged.ts";
+import { largeObjectCall } from "./large-object-calls.ts";
 import { unknownName, unsettledReading, type Refusal } from "./refusal.ts";
 import type { Execution } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -230,7 +231,31 @@ export class ForwardPath {
   }
 
   #functionCall(functionOid: number): void {
-    this.#refuseQuery(this.#options.gate.refuseFunctionCall(functionOid));
+    const { gate, state, sql } = this.#options;
+    const refuse = (refusal: Refusal): void => {
+      this.#refuseQuery(refusal);
+    };
+    const text = largeObjectCall(functionOid);
+    if (text === undefined) {
+      refuse(gate.refuseFunctionCall(functionOid));
+      return;
+    }
+    this.#read(text, refuse, (judged) => {
+      // A signature has to bind the arguments, and these have no types that could be shown to whoever signs.
+      if (judged.decision.action === "require_approval") {
+        refuse(gate.refuseFunctionCall(functionOid));
+        return;
+      }
+      this.#flow.then(gate.permitRun(judged.subject), (verdict) => {
+        if (verdict.kind === "refuse") {
+          refuse(verdict.refusal);
+          return;
+        }
+        this.#flow.pass();
+        state.sentFunctionCall(verdict.execution);
+        sql.sent();
+      });
+    });
   }
 
   #sync(): void {

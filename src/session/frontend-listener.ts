@@ -129,9 +129,9 @@ export class FrontendListener {
     const { services } = this.#options;
     const { tls, isTlsRequired, cancelKeys } = services;
     const deadline = AbortSignal.timeout(services.limits().startupTimeoutMs);
-    let frontend: Socket | undefined = raw;
+    const frontend: { socket: Socket | undefined } = { socket: raw };
     const onChannel = (socket: Socket | undefined): void => {
-      frontend = socket;
+      frontend.socket = socket;
     };
     try {
       const opening = await openFrontend(raw, { tls, isTlsRequired, signal: deadline, onChannel });
@@ -144,10 +144,10 @@ export class FrontendListener {
     } catch (error) {
       const told = deadline.aborted && error === deadline.reason ? TOO_SLOW : error;
       this.#report(told, raw);
-      if (frontend?.writable === true) frontend.write(encodeFatal(told));
+      if (frontend.socket?.writable === true) frontend.socket.write(encodeFatal(told));
     } finally {
       // The end of TLS ends what is below it, too, once its last bytes are out.
-      (frontend ?? raw).destroySoon();
+      (frontend.socket ?? raw).destroySoon();
     }
   }
 

@@ -18,7 +18,7 @@ import {
   terminate,
   trace,
 } from "../../support/raw-client.ts";
-import { eventually, startWorld, valueOf, type World } from "./world.ts";
+import { auditOf, eventually, startWorld, valueOf, type World } from "./world.ts";
 
 let world: World;
 let through: RawClient;
@@ -267,9 +267,29 @@ describe("49: CopyData, CopyDone and CopyFail outside copy-in are dropped silent
   });
 });
 
-describe("50: FunctionCall is refused", () => {
-  it("with one ErrorResponse and one ReadyForQuery", async () => {
-    through.send(functionCall(964, ["1"]));
+describe("50: FunctionCall is judged where it can be, else refused", () => {
+  it("large objects, as the functions that they are", async () => {
+    const oid = Number(await valueOf(world.witness, "SELECT lo_from_bytea(0, 'x')"));
+    const open = functionCall(952, [String(oid), String(0x20000)]);
+    for (const client of [through, direct]) {
+      expect(await client.ask(query("BEGIN"))).toEqual(["C BEGIN", "Z T"]);
+      expect(await client.ask(open)).toEqual(["V", "Z T"]);
+      expect(await client.ask(functionCall(954, ["0", "10"]))).toEqual(["V", "Z T"]);
+      expect(await client.ask(functionCall(952, ["0", "1"]))).toEqual(["E 22023", "Z E"]);
+      expect(await client.ask(query("ROLLBACK"), query("SELECT 1"))).toContain("C ROLLBACK");
+      await client.untilReady();
+    }
+    await eventually(
+      () =>
+        Promise.resolve(
+          auditOf(world).some(({ sql }) => sql === "SELECT pg_catalog.lo_open($1, $2)"),
+        ),
+      "the call is on record",
+    );
+  });
+
+  it("another, with one ErrorResponse and one ReadyForQuery", async () => {
+    through.send(functionCall(1299, []));
     const answers = await through.untilReady();
     expect(trace(answers)).toEqual(["E 42501", "Z I"]);
     expect(answers[0] && fieldsOf(answers[0]).get("M")).toMatch(/^twokey: .*FunctionCall/);
@@ -277,7 +297,7 @@ describe("50: FunctionCall is refused", () => {
 
   it("and fails the transaction that it stands in", async () => {
     expect(await through.ask(query("BEGIN"))).toEqual(["C BEGIN", "Z T"]);
-    expect(await through.ask(functionCall(964, ["1"]))).toEqual(["E 42501", "Z E"]);
+    expect(await through.ask(functionCall(1299, []))).toEqual(["E 42501", "Z E"]);
     expect(await through.ask(query("COMMIT"))).toEqual(["C ROLLBACK", "Z I"]);
   });
 });
