@@ -16,8 +16,6 @@ export interface Demand {
   readonly rule: string;
   readonly sql: string;
   readonly parameters: "none" | readonly BoundParameter[];
-  /** The rule lets an approver sign for whatever is bound. */
-  readonly isAnyParameterAllowed: boolean;
   readonly terms: ApprovalTerms;
 }
 
@@ -128,7 +126,7 @@ function whyNotAllowed(
   }
   const isBound =
     statement.parameters === "any"
-      ? demand.isAnyParameterAllowed
+      ? demand.terms.parameters === "any"
       : isSameParameters(statement.parameters, demand.parameters);
   return isBound ? undefined : { kind: "other_parameters" };
 }

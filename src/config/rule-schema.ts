@@ -113,6 +113,12 @@ export const approvalSchema = z.strictObject({
     .optional()
     .describe("How often it may be used. By default once."),
   reason: z.boolean().optional().describe("Whether the approver must give one. By default not."),
+  parameters: z
+    .enum(["exact", "any"])
+    .optional()
+    .describe(
+      "`exact`: for the values bound to `$1`, `$2`, … as well, or `any`: for the text, whatever is bound to it. By default `exact`.",
+    ),
   wait: z
     .enum(["refuse", "hold"])
     .optional()

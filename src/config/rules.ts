@@ -20,6 +20,7 @@ export function toTerms(text: ApprovalText, defaults: ApprovalText): ApprovalTer
     maxValiditySeconds: (text.max_validity ?? defaults.max_validity ?? 3_600_000) / 1000,
     maxUses: text.max_uses ?? defaults.max_uses ?? 1,
     isReasonRequired: text.reason ?? defaults.reason ?? false,
+    parameters: text.parameters ?? defaults.parameters ?? "exact",
     waits: text.wait ?? defaults.wait ?? "refuse",
     holdSeconds: (text.hold_for ?? defaults.hold_for ?? 600_000) / 1000,
   };

@@ -7,6 +7,8 @@ export interface ApprovalTerms {
   readonly maxValiditySeconds: number;
   readonly maxUses: number;
   readonly isReasonRequired: boolean;
+  /** `exact`: the values bound to `$1`, `$2`, … are signed for; `any`: the text is, whatever is bound to it. */
+  readonly parameters: "exact" | "any";
   /** `refuse`: at once, with a request number. `hold`: outside a transaction, wait for the signature. */
   readonly waits: "refuse" | "hold";
   readonly holdSeconds: number;

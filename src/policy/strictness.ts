@@ -33,6 +33,7 @@ function joinTerms(a: ApprovalTerms, b: ApprovalTerms): ApprovalTerms {
     maxValiditySeconds: Math.min(a.maxValiditySeconds, b.maxValiditySeconds),
     maxUses: Math.min(a.maxUses, b.maxUses),
     isReasonRequired: a.isReasonRequired || b.isReasonRequired,
+    parameters: a.parameters === "any" ? b.parameters : a.parameters,
     waits: a.waits === "hold" ? b.waits : a.waits,
     holdSeconds: Math.min(a.holdSeconds, b.holdSeconds),
   };

@@ -56,11 +56,15 @@ export async function submitRequest(
     if (decision !== undefined && own.environment !== decision.environment) {
       return refused("its statements reach different environments", "submit them apart");
     }
+    const judged = judge(sql, classification, { decision: own, isTimeless: false });
+    if (judged.hasParameters && own.terms.parameters === "exact") {
+      return refused(
+        `rule "${own.rule}" has the values of ${summaryOf(classification, own.statement)} signed for, which only its run tells`,
+        "run it, and have the request signed that its refusal opens",
+      );
+    }
     decision = all;
-    needing.push({
-      ...judge(sql, classification, { decision: own, isTimeless: false }),
-      decision: own,
-    });
+    needing.push({ ...judged, decision: own });
   }
   const [first] = needing;
   if (first === undefined || decision === undefined) {
@@ -76,7 +80,9 @@ export async function submitRequest(
     upstream: route.upstream,
     rule: decision.rule,
     terms: decision.terms,
-    statements: needing.map(({ text }) => approvedStatement(text, "none")),
+    statements: needing.map(({ text, hasParameters }) =>
+      approvedStatement(text, hasParameters ? "any" : "none"),
+    ),
     summary: summaryOfAll(needing),
     effects: EFFECTS.filter((effect) =>
       needing.some(({ classification }) =>

@@ -113,7 +113,6 @@ export class SecondPerson {
       rule: decision.rule,
       sql: judged.text,
       parameters,
-      isAnyParameterAllowed: false,
       terms: decision.terms,
     };
   }
@@ -132,10 +131,17 @@ export class SecondPerson {
       upstream,
       rule: decision.rule,
       terms: decision.terms,
-      statements: [approvedStatement(judged.text, parameters)],
+      statements: [approvedStatement(judged.text, toBeSigned(parameters, decision))],
       summary: summaryOf(judged.classification, decision.statement),
       effects: judged.classification.effects,
       reason: "",
     };
   }
+}
+
+function toBeSigned(
+  parameters: Subject["parameters"],
+  { terms }: NeedsApproval,
+): Subject["parameters"] | "any" {
+  return parameters !== "none" && terms.parameters === "any" ? "any" : parameters;
 }

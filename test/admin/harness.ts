@@ -51,6 +51,7 @@ export function asked(changes: Partial<Asked> = {}): Asked {
       maxValiditySeconds: 900,
       maxUses: 1,
       isReasonRequired: false,
+      parameters: "exact",
       waits: "refuse",
       holdSeconds: 0,
     },

@@ -40,7 +40,6 @@ const DEMAND: Demand = {
   rule: "destructive-needs-two",
   sql: DROP_SHOP,
   parameters: "none",
-  isAnyParameterAllowed: false,
   terms: TERMS,
 };
 
@@ -119,7 +118,8 @@ describe("a signature of a second person", () => {
     const statements = [approvedStatement(sql, "any")];
     const request = requestWith((r) => [approvalBy("bob", r)], { ...ASKED, statements });
     const demand = { sql, parameters: [{ oid: 23, text: "7" }] };
-    expect(whyNot(request, { ...demand, isAnyParameterAllowed: true })).toBe("covered");
+    const terms: ApprovalTerms = { ...TERMS, parameters: "any" };
+    expect(whyNot(request, { ...demand, terms })).toBe("covered");
     expect(whyNot(request, demand)).toBe("other_parameters");
   });
 

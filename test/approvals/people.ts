@@ -44,6 +44,7 @@ export const TERMS: ApprovalTerms = {
   maxValiditySeconds: 3600,
   maxUses: 5,
   isReasonRequired: false,
+  parameters: "exact",
   waits: "refuse",
   holdSeconds: 0,
 };

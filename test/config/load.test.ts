@@ -121,6 +121,7 @@ describe("a good file", () => {
         maxValiditySeconds: 3600,
         maxUses: 1,
         isReasonRequired: false,
+        parameters: "exact",
         waits: "refuse",
         holdSeconds: 600,
       },
@@ -149,6 +150,7 @@ describe("a good file", () => {
       terms: {
         maxValiditySeconds: 600,
         isReasonRequired: true,
+        parameters: "exact",
         waits: "hold",
         holdSeconds: 90,
         maxUses: 3,

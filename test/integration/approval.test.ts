@@ -38,6 +38,13 @@ const RULES = [
   needs("patient", { wait: "hold", hold_for: "30s" }, { application_names: ["patient"] }),
   needs("hasty", { wait: "hold", hold_for: "1s" }, { application_names: ["hasty"] }),
   needs("explained", { reason: true }, { application_names: ["explained"] }),
+  {
+    name: "any-line-of-the-ledger",
+    application_names: ["any"],
+    effects: { any: ["delete"] },
+    action: "require_approval",
+    approval: { max_uses: 5, parameters: "any" },
+  },
   needs("lost-for-good", { max_uses: 5 }),
   {
     name: "ledger",
@@ -337,6 +344,21 @@ describe("bound values", () => {
     expect((await client.query(DELETE_ONE, [7])).rowCount).toBe(1);
     expect(await valueOf(world.witness, "SELECT count(*)::int FROM ledger")).toBe(8);
     await refusal(client.query(DELETE_ONE, [7]));
+  });
+
+  it("are left open where the rule says so, and can then be signed for ahead", async () => {
+    const client = await connect("any");
+    const id = requestOf(await refusal(client.query(DELETE_ONE, [7])));
+    expect((await bob.show(id)).statements[0]?.parameters).toBe("any");
+    await bob.approve(id, { uses: 2 });
+    await client.query(DELETE_ONE, [1]);
+    // Under a rule that wants the values it does not count.
+    await refusal((await connect()).query(DELETE_ONE, [2]));
+    await client.query(DELETE_ONE, [2]);
+    await refusal(client.query(DELETE_ONE, [3]));
+    expect(await valueOf(world.witness, "SELECT count(*)::int FROM ledger")).toBe(7);
+    const ahead = { database: "shop", statements: [DELETE_ONE] };
+    expect((await alice.call("POST", "/requests", ahead)).status).toBe(409);
   });
 
   it("are looked at in each Execute of one prepared statement, and each is a use", async () => {

@@ -281,6 +281,7 @@ describe("properties", () => {
         maxValiditySeconds: fc.integer({ min: 1, max: 9 }),
         maxUses: fc.integer({ min: 1, max: 3 }),
         isReasonRequired: fc.boolean(),
+        parameters: fc.constantFrom("exact" as const, "any" as const),
         waits: fc.constantFrom("refuse" as const, "hold" as const),
         holdSeconds: fc.integer({ min: 1, max: 9 }),
       })
@@ -381,6 +382,7 @@ function isAtLeastAsStrict(a: Decision, b: Decision): boolean {
     a.terms.maxValiditySeconds <= b.terms.maxValiditySeconds &&
     a.terms.maxUses <= b.terms.maxUses &&
     (a.terms.isReasonRequired || !b.terms.isReasonRequired) &&
+    (a.terms.parameters === "exact" || b.terms.parameters === "any") &&
     (a.terms.waits === "refuse" || b.terms.waits === "hold") &&
     a.terms.holdSeconds <= b.terms.holdSeconds
   );

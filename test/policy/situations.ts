@@ -39,6 +39,7 @@ export const terms: ApprovalTerms = {
   maxValiditySeconds: 3600,
   maxUses: 1,
   isReasonRequired: false,
+  parameters: "exact",
   waits: "refuse",
   holdSeconds: 600,
 };
