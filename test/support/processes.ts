@@ -64,11 +64,13 @@ export class Program {
   #nextOutput(): Promise<undefined> {
     const { stdout, stderr } = this.#child;
     return new Promise((resolve) => {
-      for (const stream of [stdout, stderr]) {
-        stream?.once("data", () => {
-          resolve(undefined);
-        });
-      }
+      const heard = (): void => {
+        stdout?.off("data", heard);
+        stderr?.off("data", heard);
+        resolve(undefined);
+      };
+      stdout?.on("data", heard);
+      stderr?.on("data", heard);
     });
   }
 }
