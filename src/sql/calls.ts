@@ -2,7 +2,7 @@ import type { A_Indirection, ColumnRef, FuncCall, Node, TypeName } from "libpg-q
 import { attributeEffects, functionKnowledge, isKnownOperator, isKnownType } from "./catalogue.ts";
 import type { FunctionEffects, QualifiedName } from "./catalogue.ts";
 import { constantOf, sketchOf } from "./constants.ts";
-import { addConsequences, addDestruction, addEffect } from "./judgement.ts";
+import { addConsequences, addDestruction, addEffect, addRefusal } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import { judgeSetConfig } from "./settings.ts";
 import { columnParts, qualifiedName, stringOf, typeName } from "./tree.ts";
@@ -25,6 +25,7 @@ export function judgeCallByName(
       return;
     case "unknown": {
       addUserCode(j, "function", called, at);
+      addDefined(j, called.name, at);
       return;
     }
     case "acts":
@@ -98,6 +99,18 @@ export function judgeCast(j: Judgement, type: TypeName | undefined): void {
   if (type === undefined || (type.names ?? []).length === 0) return;
   const name = typeName(type);
   if (!isKnownType(name, j.surroundings.extension)) addUserCode(j, "type", name, type.location);
+}
+
+/** What this session itself defined under that name runs now. */
+function addDefined(j: Judgement, name: string, at: number | undefined): void {
+  j.dependsOnSession = true;
+  const defined = j.surroundings.session.defined.get(name);
+  if (defined?.destructive === true) {
+    addDestruction(j, `${name}, as this session defined it, destroys`, at);
+  }
+  if (defined?.mustRefuse === true) {
+    addRefusal(j, `${name}, as this session defined it, changes how the server reads text`, at);
+  }
 }
 
 function addUserCode(

@@ -20,6 +20,13 @@ export function doBody({ args }: DoStmt): Code | undefined {
   return source === undefined ? undefined : { language: languageOf(args), source };
 }
 
+/** The body of CREATE FUNCTION, where it is given as a string; a C function's is a symbol. */
+export function bodyOf(options: readonly Node[] | undefined): Code | undefined {
+  const items = as(lastOption(options, "as")?.arg, "List")?.items ?? [];
+  const source = items.length === 1 ? stringOf(items[0]) : undefined;
+  return source === undefined ? undefined : { language: languageOf(options), source };
+}
+
 /** The language of CREATE FUNCTION, in lower case. */
 export function languageOf(options: readonly Node[] | undefined): string {
   return (stringOf(lastOption(options, "language")?.arg) ?? "plpgsql").toLowerCase();

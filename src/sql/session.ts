@@ -9,6 +9,8 @@ export interface SqlSession {
   readonly state: TransactionalState;
   /** By name: SQL PREPARE and the extended protocol's Parse share them. Not undone by ROLLBACK. */
   readonly prepared: ReadonlyMap<string, PreparedStatement>;
+  /** Functions and procedures that it created and whose written-out bodies do harm, by their last name. */
+  readonly defined: ReadonlyMap<string, PreparedStatement>;
   readonly transaction: Transaction | undefined;
 }
 
@@ -46,6 +48,7 @@ export type SessionChange =
   | { readonly kind: "search_path"; readonly temporaryFirst: boolean }
   | { readonly kind: "role"; readonly role: string | undefined }
   | { readonly kind: "prepared"; readonly name: string; readonly statement: PreparedStatement }
+  | { readonly kind: "defined"; readonly name: string; readonly statement: PreparedStatement }
   | { readonly kind: "deallocated"; readonly name: string | undefined }
   | { readonly kind: "discarded_all" }
   | { readonly kind: "begin" }
@@ -60,12 +63,14 @@ const NOTHING_TEMPORARY: TransactionalState["temporary"] = new Map();
 export const NEW_SESSION: SqlSession = {
   state: { temporary: NOTHING_TEMPORARY, temporaryFirst: true, role: undefined },
   prepared: new Map(),
+  defined: new Map(),
   transaction: undefined,
 };
 
 /** True when a judgement made for a new session holds for this one too. */
 export function isPlain(session: SqlSession): boolean {
-  return session.state.temporary.size === 0 && session.prepared.size === 0;
+  const { state, prepared, defined } = session;
+  return state.temporary.size === 0 && prepared.size === 0 && defined.size === 0;
 }
 
 /** True when `name`, written without a schema, is certainly a temporary relation of this session. */
@@ -165,10 +170,12 @@ function applyChange(session: SqlSession, change: SessionChange): SqlSession {
       return withState(session, { role: change.role });
     case "prepared":
       return expectPrepared(session, change.name, change.statement);
+    case "defined":
+      return { ...session, defined: new Map(session.defined).set(change.name, change.statement) };
     case "deallocated":
       return withoutPrepared(session, change.name);
     case "discarded_all":
-      return { ...NEW_SESSION, transaction: session.transaction };
+      return { ...NEW_SESSION, defined: session.defined, transaction: session.transaction };
     case "begin":
       return session.transaction === undefined
         ? session

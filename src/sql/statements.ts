@@ -1,7 +1,7 @@
 import type { Node, ObjectType, RangeVar, RoleSpec } from "libpg-query";
 import { judgeAlterTable } from "./alter-table.ts";
 import { judgeNamedFunction, noteCreated, walk, walkFields } from "./walk.ts";
-import { doBody, judgeCode, languageOf } from "./code.ts";
+import { bodyOf, doBody, judgeCode, languageOf } from "./code.ts";
 import { booleanOf } from "./constants.ts";
 import { isCertainlyTemporary, judgeTarget } from "./dml.ts";
 import { addDestruction, addEffect, addObject, addRefusal, newJudgement } from "./judgement.ts";
@@ -59,6 +59,26 @@ function whenExecuted(j: Judgement, { query }: NodeOf<"PrepareStmt">): PreparedS
   const later = newJudgement({ ...j.surroundings, session: unsettled(session) });
   judgeStatement(later, query);
   return { destructive: later.destructive, mustRefuse: later.mustRefuse };
+}
+
+/** What a function's body, as far as it is written out, does once somebody calls it. */
+function whenCalled(j: Judgement, s: NodeOf<"CreateFunctionStmt">): PreparedStatement {
+  const later = newJudgement({ ...j.surroundings, session: unsettled(j.surroundings.session) });
+  const body = bodyOf(s.options);
+  if (body !== undefined) judgeCode(later, body);
+  for (const statement of statementsIn(s.sql_body)) {
+    if (as(statement, "ReturnStmt") === undefined) judgeStatement(later, statement);
+    else walk(later, statement);
+  }
+  const { unlinksMany, readsAllLargeObjects, mustRefuse } = later;
+  return { destructive: later.destructive || (unlinksMany && readsAllLargeObjects), mustRefuse };
+}
+
+/** BEGIN ATOMIC's statements, which the grammar gives as lists of lists. */
+function statementsIn(body: Node | undefined): readonly Node[] {
+  const items = as(body, "List")?.items;
+  if (items !== undefined) return items.flatMap(statementsIn);
+  return body === undefined ? [] : [body];
 }
 
 /** What runs inside them is judged by their own rule, because not all of it runs, or not now. */
@@ -189,6 +209,11 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
     addEffect(j, "ddl", `creates a ${kind}`);
     addEffect(j, "opaque", `installs a ${kind}, which may do anything when it is called`);
     judgeFunctionOptions(j, s.options);
+    const called = whenCalled(j, s);
+    if (called.destructive || called.mustRefuse) {
+      const { name } = qualified(stringsOf(s.funcname));
+      j.changes.push({ kind: "defined", name, statement: called });
+    }
     if (languageOf(s.options) === "c") {
       addEffect(j, "program_execution", "makes native code callable");
     }
