@@ -26,7 +26,8 @@ afterAll(() => {
   rmSync(home, { recursive: true });
 });
 
-describe("twokey demo", () => {
+// A test starts up to ten programs, each of which compiles its sources.
+describe("twokey demo", { timeout: 180_000 }, () => {
   const running: Program[] = [];
   afterEach(async () => {
     for (const program of running.splice(0)) await program.interrupt();

@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Program } from "../support/processes.ts";
 
-describe("twokey drill", () => {
+describe("twokey drill", { timeout: 180_000 }, () => {
   it("passes, step by step, and tells the times of that morning", async () => {
     const { status, stdout } = await new Program(["drill"]).ended();
     expect(stdout.match(/^✓ \d/gm)).toHaveLength(8);
