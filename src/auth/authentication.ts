@@ -4,6 +4,7 @@ import { AuthenticationFailed } from "../base/errors.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Principal } from "../policy/principal.ts";
 import { namesSubject, type CertificateSubject } from "./certificate-subject.ts";
+import type { LoginAttempt } from "./login-throttle.ts";
 import {
   decodeSaslInitialResponse,
   decodeSaslResponse,
@@ -37,6 +38,8 @@ export interface AuthenticationOptions {
   readonly mockIterations: number;
   /** Printable ASCII without commas; fresh for each frontend. */
   readonly nonce: string;
+  /** Whether passwords are still taken from there, and where it is counted how it went. */
+  readonly attempt: LoginAttempt;
   readonly now: Date;
 }
 
@@ -71,6 +74,7 @@ export type FailureReason =
   | "wrong_password"
   | "disabled"
   | "expired"
+  | "locked"
   | "channel_binding"
   | "malformed";
 
@@ -132,13 +136,17 @@ export class Authentication {
         return { kind: "continue", send: encodeAuthenticationSaslContinue(step.message) };
       case "verified": {
         const isPlus = this.#mechanism === "SCRAM-SHA-256-PLUS";
-        return this.#finish(
-          isPlus ? "scram-sha-256-plus" : "scram-sha-256",
-          encodeAuthenticationSaslFinal(step.message),
+        return this.#counted(
+          this.#finish(
+            isPlus ? "scram-sha-256-plus" : "scram-sha-256",
+            encodeAuthenticationSaslFinal(step.message),
+          ),
         );
       }
       case "failed":
-        return { kind: "failed", reason: this.#whyNot(step.reason) };
+        // Nothing was guessed where no proof came to be checked.
+        if (step.reason !== "wrong_password") return { kind: "failed", reason: step.reason };
+        return this.#counted({ kind: "failed", reason: this.#whyNot() });
       default:
         return assertNever(step);
     }
@@ -155,10 +163,18 @@ export class Authentication {
     return { kind: "ok", send, principal: entry.principal, method };
   }
 
-  #whyNot(reason: Extract<ScramStep, { kind: "failed" }>["reason"]): FailureReason {
-    if (reason !== "wrong_password") return reason;
+  #whyNot(): FailureReason {
     if (this.#entry === undefined) return "unknown_user";
-    return this.#entry.verifier === undefined ? "no_password" : reason;
+    return this.#entry.verifier === undefined ? "no_password" : "wrong_password";
+  }
+
+  /** While locked, the right password is as wrong as any: a guesser must not learn from the answer. */
+  #counted(step: AuthenticationStep): AuthenticationStep {
+    const { attempt } = this.#options;
+    if (attempt.isLocked()) return { kind: "failed", reason: "locked" };
+    if (step.kind === "ok") attempt.succeeded();
+    else attempt.failed();
+    return step;
   }
 
   #isNamedByCertificate(): boolean {

@@ -62,6 +62,7 @@ export type ListenTls =
       readonly certFile: string;
       readonly keyFile: string;
       readonly clientCaFile: string | undefined;
+      readonly clientCrlFile: string | undefined;
     };
 
 export interface Upstream {
@@ -103,12 +104,19 @@ export interface Login {
   readonly may: "read_only" | "read_write" | "ddl";
 }
 
+/** By what a client certificate names a person: its subject's common name, or a name in subjectAltName. */
+export interface CertificateSubject {
+  readonly kind: "common_name" | "email" | "dns";
+  readonly name: string;
+}
+
 export interface PrincipalConfig {
   readonly kind: "person" | "workload";
   readonly name: string;
   readonly roles: readonly string[];
   /** As PostgreSQL stores it: `SCRAM-SHA-256$…`. `undefined`: may sign, but not log in with a password. */
   readonly verifier: Secret | undefined;
+  readonly certificates: readonly CertificateSubject[];
   readonly isDisabled: boolean;
   readonly expiresAt: Date | undefined;
 }
@@ -132,6 +140,13 @@ interface Limits {
   };
   /** Prepared statements, portals and unanswered messages of one session, together. */
   readonly maxNamedObjects: number;
+  readonly logins: {
+    readonly perPerson: number;
+    readonly perAddress: number;
+    readonly windowMs: number;
+    readonly lockForMs: number;
+    readonly delayMs: number;
+  };
   /** `undefined` leaves it to the server. */
   readonly idleInTransactionMs: number | undefined;
 }

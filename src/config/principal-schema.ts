@@ -2,6 +2,25 @@ import { z } from "zod";
 import { nonEmpty, path } from "./schema-parts.ts";
 import { isVerifier, NOT_A_VERIFIER } from "./verifier.ts";
 
+const certificateName = z
+  .string()
+  .regex(
+    /^[^\s\p{Cc}"\\,+<>;*]{1,255}$/u,
+    "must be a name as it stands in the certificate, without blanks or wildcards",
+  );
+
+/** By what a certificate names somebody. */
+const certificateSchema = z
+  .strictObject({
+    common_name: certificateName.optional().describe("CN of its subject, the only one."),
+    email: certificateName.optional().describe("An e-mail address in its subjectAltName."),
+    dns: certificateName.optional().describe("A DNS name in its subjectAltName."),
+  })
+  .refine(
+    (names) => Object.values(names).filter((given) => given !== undefined).length === 1,
+    "needs one of common_name, email and dns",
+  );
+
 /** A person, or a workload. */
 export const principalSchema = z
   .strictObject({
@@ -12,6 +31,12 @@ export const principalSchema = z
       .optional()
       .describe("What a password is checked against, in PostgreSQL's format: `SCRAM-SHA-256$…`."),
     verifier_file: path.optional().describe("File that holds the verifier; instead of `verifier`."),
+    certificates: z
+      .array(certificateSchema)
+      .default([])
+      .describe(
+        "Client certificates that prove them without a password, where `listen.tls.client_ca` vouches for these.",
+      ),
     disabled: z.boolean().default(false).describe("May not log in."),
     expires: z
       .string("must be a date such as 2027-03-31 or a time such as 2027-03-31T18:00:00Z")

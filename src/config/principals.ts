@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Secret } from "../base/secret.ts";
-import type { PrincipalConfig } from "./config.ts";
+import type { CertificateSubject, PrincipalConfig } from "./config.ts";
 import type { ConfigText } from "./schema.ts";
 
 type PrincipalText = ConfigText["people"][string];
@@ -25,11 +25,21 @@ export function toPrincipals(
         name,
         roles: text.roles,
         verifier: verifierOf(text, files),
+        certificates: text.certificates.map(toSubject),
         isDisabled: text.disabled,
         expiresAt: text.expires,
       },
     ]);
   return new Map([...entries("person", people), ...entries("workload", workloads)]);
+}
+
+function toSubject({
+  common_name: commonName,
+  email,
+  dns,
+}: PrincipalText["certificates"][number]): CertificateSubject {
+  if (commonName !== undefined) return { kind: "common_name", name: commonName };
+  return email !== undefined ? { kind: "email", name: email } : { kind: "dns", name: dns ?? "" };
 }
 
 function verifierOf(

@@ -51,10 +51,20 @@ const listenSchema = z
         client_ca: path
           .optional()
           .describe("Client certificates signed by these CAs are asked for, PEM."),
+        client_crl: path
+          .optional()
+          .describe(
+            "Client certificates that no longer count: a revocation list of each of these CAs, PEM. One that is missing or " +
+              "has run out lets none of its CA's certificates in.",
+          ),
       })
       .refine(
         ({ mode, cert, key }) => mode === "off" || (cert !== undefined && key !== undefined),
         "needs cert and key, unless mode is off",
+      )
+      .refine(
+        ({ client_ca, client_crl }) => client_crl === undefined || client_ca !== undefined,
+        "has a client_crl without the client_ca that it is of",
       )
       .optional()
       .describe("Encryption between frontends and Twokey."),
@@ -203,6 +213,35 @@ const limitsSchema = z
       })
       .prefault({})
       .describe("How many sessions."),
+    logins: z
+      .strictObject({
+        per_person: z
+          .int()
+          .min(1)
+          .max(1000)
+          .default(10)
+          .describe("Wrong passwords for one name, from addresses that it hasn't logged in from."),
+        per_address: z
+          .int()
+          .min(1)
+          .max(100_000)
+          .default(100)
+          .describe("Wrong passwords from one IPv4 address or IPv6 /64."),
+        window: duration({ min: "1s", max: "1d" })
+          .prefault("10m")
+          .describe("In which they are counted, from the first on."),
+        lock_for: duration({ min: "1s", max: "1d" })
+          .prefault("10m")
+          .describe("How long passwords are then refused, right ones too."),
+        delay: duration({ max: "5s" })
+          .prefault("250ms")
+          .describe("Before a frontend is told that its log-in failed."),
+      })
+      .prefault({})
+      .describe(
+        "How often passwords may be wrong. At an address that somebody logged in from since the start, only what is tried " +
+          "there under their name locks them out: nobody can from elsewhere.",
+      ),
     named_objects: z
       .int()
       .min(10)

@@ -11,6 +11,7 @@ const FILES = [
   "listen.tls.cert",
   "listen.tls.key",
   "listen.tls.client_ca",
+  "listen.tls.client_crl",
   "upstreams.*.password.file",
   "databases.*.logins.*.password.file",
   "upstreams.*.tls.ca",

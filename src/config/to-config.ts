@@ -90,6 +90,13 @@ export function toConfig(
         perAddress: text.limits.connections.per_address,
         perPerson: text.limits.connections.per_person,
       },
+      logins: {
+        perPerson: text.limits.logins.per_person,
+        perAddress: text.limits.logins.per_address,
+        windowMs: text.limits.logins.window,
+        lockForMs: text.limits.logins.lock_for,
+        delayMs: text.limits.logins.delay,
+      },
       maxNamedObjects: text.limits.named_objects,
       idleInTransactionMs: text.limits.idle_in_transaction,
     },
@@ -175,6 +182,7 @@ function toListenTls(text: ConfigText["listen"]["tls"], absolute: Absolute): Lis
     certFile: absolute(text.cert),
     keyFile: absolute(text.key),
     clientCaFile: optional(text.client_ca, absolute),
+    clientCrlFile: optional(text.client_crl, absolute),
   };
 }
 

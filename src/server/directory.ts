@@ -101,13 +101,14 @@ function toEntry({
   name,
   roles,
   verifier,
+  certificates,
   isDisabled,
   expiresAt,
 }: PrincipalConfig): DirectoryEntry {
   return {
     principal: { kind, name, roles },
     verifier: verifier === undefined ? undefined : parseVerifier(verifier.reveal()),
-    certificates: [],
+    certificates,
     isDisabled,
     expiresAt,
   };

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { constants, randomBytes } from "node:crypto";
 import { readFileSync, mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
@@ -7,6 +7,7 @@ import type { Checks } from "../admin/health.ts";
 import type { RequestStore } from "../approvals/request-store.ts";
 import { formatInstant } from "../approvals/instant.ts";
 import { Authentication } from "../auth/authentication.ts";
+import { LoginThrottle } from "../auth/login-throttle.ts";
 import { sha256 } from "../base/digest.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import type { Config, ListenTls } from "../config/config.ts";
@@ -78,6 +79,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       log,
     );
     const registry = new SignerRegistry(config, directory, log);
+    const throttle = new LoginThrottle(config.limits.logins);
     const classifiers = openClassifiers(config, metrics);
     closers.push(() => classifiers.postgresql.close());
     closers.push(() => classifiers.redshift.close());
@@ -93,8 +95,9 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         maxNamedObjects: config.limits.maxNamedObjects,
         maxSessionsPerPerson: config.limits.connections.perPerson,
         idleInTransactionMs: config.limits.idleInTransactionMs,
+        failedLoginDelayMs: config.limits.logins.delayMs,
       }),
-      authentication: (user, channel) =>
+      authentication: (user, channel, address) =>
         new Authentication({
           user,
           channel,
@@ -102,6 +105,13 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
           mockSecret: directory.mockSecret,
           mockIterations: directory.mockIterations,
           nonce: randomBytes(18).toString("base64"),
+          attempt: throttle.attempt({
+            user,
+            isKnown: directory.entry(user) !== undefined,
+            address,
+            // A clock that is set back must not lock anybody for longer.
+            nowMs: performance.now(),
+          }),
           now: now(),
         }),
       route: (database) => routes.get(database),
@@ -217,7 +227,7 @@ function openClassifiers({ catalogue, limits }: Config, metrics: Metrics): Class
 
 function openTls(tls: ListenTls): FrontendTls | undefined {
   if (tls.mode === "off") return undefined;
-  const { certFile, keyFile, clientCaFile } = tls;
+  const { certFile, keyFile, clientCaFile, clientCrlFile } = tls;
   return new FrontendTls({
     cert: readFileSync(certFile),
     key: readFileSync(keyFile),
@@ -226,7 +236,10 @@ function openTls(tls: ListenTls): FrontendTls | undefined {
       requestCert: true,
       // Who shows no certificate, or a wrong one, may still log in another way.
       rejectUnauthorized: false,
+      // A session that is taken up again would be believed without its certificate being checked against the list.
+      secureOptions: constants.SSL_OP_NO_TICKET,
     }),
+    ...(clientCrlFile !== undefined && { crl: readFileSync(clientCrlFile) }),
   });
 }
 

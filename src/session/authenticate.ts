@@ -28,14 +28,19 @@ export class LoginFailed extends TwokeyError {
 }
 
 /**
- * Carries the messages of an authentication. Until it has succeeded, nothing but its own messages is read.
+ * Carries the messages of an authentication. Until it has succeeded, nothing but its own messages is read. A failure
+ * is told after the same while, whatever the reason; who waits for it holds a socket and a timer, nothing more.
  *
  * @throws LoginFailed; ProtocolViolation for any other message; the signal's reason after the deadline
  */
 export async function authenticate(
   socket: Socket,
   authentication: Authentication,
-  { user, signal }: { readonly user: string; readonly signal: AbortSignal },
+  {
+    user,
+    failureDelayMs,
+    signal,
+  }: { readonly user: string; readonly failureDelayMs: number; readonly signal: AbortSignal },
 ): Promise<Authenticated> {
   let step = authentication.start();
   for (;;) {
@@ -47,6 +52,7 @@ export async function authenticate(
         socket.write(step.send);
         return { principal: step.principal, method: step.method };
       case "failed":
+        await new Promise((resolve) => setTimeout(resolve, failureDelayMs));
         throw new LoginFailed(user, step.reason);
     }
     step = authentication.receive(await readAnswer(socket, signal));

@@ -40,6 +40,8 @@ export interface SessionLimits {
   readonly maxNamedObjects: number;
   readonly maxSessionsPerPerson: number;
   readonly idleInTransactionMs: number | undefined;
+  /** Before a frontend is told that its log-in failed. */
+  readonly failedLoginDelayMs: number;
 }
 
 /** All that sessions share. What a reload can change is a function, asked when it is needed. */
@@ -47,7 +49,11 @@ export interface SessionServices {
   readonly tls: FrontendTls | undefined;
   readonly isTlsRequired: boolean;
   readonly limits: () => SessionLimits;
-  readonly authentication: (user: string, channel: FrontendChannel) => Authentication;
+  readonly authentication: (
+    user: string,
+    channel: FrontendChannel,
+    address: string,
+  ) => Authentication;
   /** @returns `undefined` for a database that is not configured */
   readonly route: (database: string) => Route | undefined;
   readonly policy: () => Policy;

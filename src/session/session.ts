@@ -41,8 +41,14 @@ export async function runSession(
   const { socket, tls, startup } = opened;
   const user = startup.parameters.get("user") ?? "";
   negotiateProtocol(opened);
-  const authentication = services.authentication(user, channelOf(tls));
-  const who = await authenticate(socket, authentication, { user, signal: deadline });
+  const address = socket.remoteAddress ?? "local";
+  const authentication = services.authentication(user, channelOf(tls), address);
+  const { failedLoginDelayMs: failureDelayMs } = services.limits();
+  const who = await authenticate(socket, authentication, {
+    user,
+    failureDelayMs,
+    signal: deadline,
+  });
 
   refuseReplication(opened);
   checkSessionsLeft(who, services);

@@ -9,6 +9,7 @@ import {
   type AuthenticationStep,
   type DirectoryEntry,
 } from "../../src/auth/authentication.ts";
+import type { LoginAttempt } from "../../src/auth/login-throttle.ts";
 import { tlsServerEndPoint } from "../../src/auth/tls-server-end-point.ts";
 import { makeVerifier } from "../../src/auth/verifier.ts";
 import { ScramClient, type ChannelBinding } from "../../src/upstream/scram-client.ts";
@@ -19,6 +20,11 @@ import { pem } from "../support/pem.ts";
 const NOW = new Date("2026-11-23T12:00:00Z");
 const OWN = new X509Certificate(pem("server.crt")).raw;
 const directory = new Map<string, DirectoryEntry>();
+const UNCOUNTED: LoginAttempt = {
+  isLocked: () => false,
+  failed: () => undefined,
+  succeeded: () => undefined,
+};
 
 beforeAll(async () => {
   const verifier = await makeVerifier(new Secret("correct horse"));
@@ -47,6 +53,7 @@ function authentication(change: Partial<AuthenticationOptions> = {}): Authentica
     mockSecret: new Secret(Buffer.from("mock")),
     mockIterations: 4096,
     nonce: "server-nonce",
+    attempt: UNCOUNTED,
     now: NOW,
     ...change,
   });
@@ -217,5 +224,60 @@ describe("what the frontend is told", () => {
       sqlstate: "28P01",
       message: 'password authentication failed for user "al"ice??[2J"',
     });
+  });
+});
+
+describe("what could be guessed", () => {
+  async function counted(
+    change: Partial<AuthenticationOptions>,
+    { password, isLocked = false }: { password: string; isLocked?: boolean },
+  ): Promise<{ step: AuthenticationStep; counts: string[] }> {
+    const counts: string[] = [];
+    const attempt: LoginAttempt = {
+      isLocked: () => isLocked,
+      failed: () => void counts.push("failed"),
+      succeeded: () => void counts.push("succeeded"),
+    };
+    return { step: await logIn({ attempt, ...change }, { password }), counts };
+  }
+
+  it.each([
+    ["alice", "correct horse", "ok", "succeeded"],
+    ["alice", "wrong", "wrong_password", "failed"],
+    ["nobody", "wrong", "unknown_user", "failed"],
+    ["keyless", "wrong", "no_password", "failed"],
+    ["gone", "correct horse", "disabled", "failed"],
+    ["late", "correct horse", "expired", "failed"],
+  ])("%s with %j: %s", async (user, password, outcome, count) => {
+    const { step, counts } = await counted({ user }, { password });
+    expect(step.kind === "failed" ? step.reason : step.kind).toBe(outcome);
+    expect(counts).toEqual([count]);
+  });
+
+  it.each(["correct horse", "wrong"])(
+    "is refused while locked, and not counted: %s",
+    async (password) => {
+      const { step, counts } = await counted({}, { password, isLocked: true });
+      expect(step).toEqual({ kind: "failed", reason: "locked" });
+      expect(counts).toEqual([]);
+    },
+  );
+
+  it("does not count what is no guess", async () => {
+    const counts: string[] = [];
+    const attempt = { ...UNCOUNTED, failed: () => void counts.push("failed") };
+    const server = authentication({ attempt });
+    server.start();
+    expect(server.receive(Buffer.from("rubbish"))).toEqual({ kind: "failed", reason: "malformed" });
+    expect(counts).toEqual([]);
+  });
+
+  it("leaves certificates alone: they can't be guessed", () => {
+    const alice = new X509Certificate(pem("alice.crt"));
+    const step = authentication({
+      channel: { kind: "tls", ownCertificate: OWN, verifiedPeer: alice },
+      attempt: { ...UNCOUNTED, isLocked: () => true },
+    }).start();
+    expect(step).toMatchObject({ kind: "ok", method: "certificate" });
   });
 });

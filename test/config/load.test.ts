@@ -103,6 +103,13 @@ describe("a good file", () => {
       rotate: { sizeBytes: 2 ** 28, afterMs: 86_400_000 },
     });
     expect(config.limits).toEqual({
+      logins: {
+        perPerson: 10,
+        perAddress: 100,
+        windowMs: 600_000,
+        lockForMs: 600_000,
+        delayMs: 250,
+      },
       startupTimeoutMs: 30_000,
       maxMessageBytes: 256 * 2 ** 20,
       maxStatementBytes: 8 * 2 ** 20,

@@ -237,6 +237,7 @@ async function serve(plain: Socket, verifier: ScramVerifier): Promise<Authentica
     mockSecret: new Secret(Buffer.from("mock")),
     mockIterations: 4096,
     nonce: randomBytes(18).toString("base64"),
+    attempt: { isLocked: () => false, failed: () => undefined, succeeded: () => undefined },
     now: new Date(),
   });
   let step = authentication.start();

@@ -14,6 +14,7 @@ const ALICE: PrincipalConfig = {
   name: "alice",
   roles: ["senior"],
   verifier: undefined,
+  certificates: [],
   isDisabled: false,
   expiresAt: undefined,
 };
