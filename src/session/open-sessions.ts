@@ -11,6 +11,23 @@ export interface OpenSession {
 /** The sessions of this process, by their ids. */
 export class OpenSessions {
   readonly #sessions = new Map<string, OpenSession>();
+  readonly #perPerson = new Map<string, number>();
+
+  /**
+   * Counts a person's session from its authentication to its end, so that many at once are as many as one by one.
+   *
+   * @returns what gives the place back; `undefined` when all are taken
+   */
+  enter(person: string, most: number): (() => void) | undefined {
+    const others = this.#perPerson.get(person) ?? 0;
+    if (others >= most) return undefined;
+    this.#perPerson.set(person, others + 1);
+    return () => {
+      const left = (this.#perPerson.get(person) ?? 1) - 1;
+      if (left === 0) this.#perPerson.delete(person);
+      else this.#perPerson.set(person, left);
+    };
+  }
 
   add(session: OpenSession): void {
     this.#sessions.set(session.situation.session, session);
@@ -26,13 +43,5 @@ export class OpenSessions {
 
   list(): readonly OpenSession[] {
     return [...this.#sessions.values()];
-  }
-
-  countOf(person: string): number {
-    let count = 0;
-    for (const { situation } of this.#sessions.values()) {
-      if (situation.principal.name === person) count += 1;
-    }
-    return count;
   }
 }

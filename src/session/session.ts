@@ -50,8 +50,21 @@ export async function runSession(
     signal: deadline,
   });
 
+  const leave = enter(who, services);
+  try {
+    await openSession(opened, who, { services, deadline });
+  } finally {
+    leave();
+  }
+}
+
+async function openSession(
+  opened: Opened,
+  who: Authenticated,
+  { services, deadline }: { readonly services: SessionServices; readonly deadline: AbortSignal },
+): Promise<void> {
+  const { tls } = opened;
   refuseReplication(opened);
-  checkSessionsLeft(who, services);
   const route = findRoute(opened, services);
   const situation = situationOf(opened, who, route);
   const recorder = recorderOf(situation, services);
@@ -183,12 +196,10 @@ function refuseReplication({ startup }: Opened): void {
   );
 }
 
-function checkSessionsLeft(
-  { principal }: Authenticated,
-  { sessions, limits }: SessionServices,
-): void {
+function enter({ principal }: Authenticated, { sessions, limits }: SessionServices): () => void {
   const { maxSessionsPerPerson } = limits();
-  if (sessions.countOf(principal.name) < maxSessionsPerPerson) return;
+  const leave = sessions.enter(principal.name, maxSessionsPerPerson);
+  if (leave !== undefined) return leave;
   throw new LimitReached(
     SQLSTATE.tooManyConnections,
     `too many connections for user "${principal.name}"`,
