@@ -453,8 +453,8 @@ describe("21 to 23: authentication", () => {
     // Behind the last message of the authentication, in the same breath.
     const write = client.socket.write.bind(client.socket);
     let messages = 0;
-    client.socket.write = ((bytes: Buffer) =>
-      write(++messages === 2 ? Buffer.concat([bytes, query("DROP TABLE keep")]) : bytes));
+    client.socket.write = (bytes: Buffer) =>
+      write(++messages === 2 ? Buffer.concat([bytes, query("DROP TABLE keep")]) : bytes);
     await client.authenticate(password);
     expect(trace(await client.untilReady())).toEqual(["E 42501", "Z I"]);
     expect(await valueOf(world.witness, "SELECT to_regclass('keep')::text")).toBe("keep");
