@@ -1,5 +1,6 @@
 import type { A_Expr, BooleanTest, ColumnRef, Node, SelectStmt, SubLink } from "libpg-query";
 import { isAggregate, isVolatile } from "./catalogue.ts";
+import { certainTruth } from "./certain-truth.ts";
 import { booleanOf, constantOf } from "./constants.ts";
 import { innerScope, sourcesOf, targetColumn, withCtes } from "./scope.ts";
 import type { Scope, Source } from "./scope.ts";
@@ -20,8 +21,25 @@ export function isUnfiltered(where: Node | undefined, scope: Scope): boolean {
   return verdict === "every" || verdict === "free";
 }
 
-/** The verdict on `node`, or on `NOT node` when `negated`. */
+/**
+ * The verdict on `node`, or on `NOT node` when `negated`. That it picks no row, which lets a statement through, is
+ * believed of what depends on no row only where PostgreSQL can't but agree: our folding is not its own.
+ */
 function verdictOf(node: Node, scope: Scope, negated: boolean): Verdict {
+  spend(scope);
+  const verdict = plausibleVerdict(node, scope, negated);
+  if (verdict !== "none" || dependsOnTarget(node, scope)) return verdict;
+  const truth = certainTruth(node);
+  return truth === null || truth === negated ? "none" : "free";
+}
+
+/** @throws RangeError for a condition that takes too long to understand */
+function spend({ budget }: Scope): void {
+  budget.steps -= 1;
+  if (budget.steps < 0) throw new RangeError("too many steps to understand a filter");
+}
+
+function plausibleVerdict(node: Node, scope: Scope, negated: boolean): Verdict {
   const constant = constantOf(node);
   if (constant !== undefined) return constantVerdict(booleanOf(constant), negated);
   const [name, fields] = entryOf(node) ?? ["", {}];
@@ -679,6 +697,15 @@ function contains(
 /** Equal for two expressions that always have the same value for one row. */
 function keyOf(node: Node | undefined, scope: Scope): string {
   if (node === undefined) return "";
+  const known = scope.keys.get(node);
+  if (known !== undefined) return known;
+  spend(scope);
+  const key = freshKeyOf(node, scope);
+  scope.keys.set(node, key);
+  return key;
+}
+
+function freshKeyOf(node: Node, scope: Scope): string {
   const column = as(node, "ColumnRef");
   if (column !== undefined) return columnKey(column, scope);
   const row = as(node, "RowExpr");

@@ -19,6 +19,10 @@ export interface Scope {
   readonly inner: boolean;
   /** How many FROM items the innermost query has. */
   readonly items: number;
+  /** Of expressions looked at before in this scope: what `filter.ts` calls them. */
+  readonly keys: WeakMap<Node, string>;
+  /** What is left of the patience with the whole condition. */
+  readonly budget: { steps: number };
   /** How often the whole condition refers to each FROM item by its name. */
   readonly asked: ReadonlyMap<string, number>;
 }
@@ -47,8 +51,13 @@ export function targetScope({
     inner: false,
     items: from?.length ?? 0,
     asked,
+    keys: new WeakMap(),
+    budget: { steps: MOST_STEPS },
   };
 }
+
+/** More than any filter that people write; a few milliseconds. */
+const MOST_STEPS = 20_000;
 
 function countReferences(node: Node | undefined, asked: Map<string, number>): void {
   if (node === undefined) return;
@@ -65,6 +74,7 @@ export function innerScope(outer: Scope, select: SelectStmt): Scope {
   return {
     ...outer,
     ctes,
+    keys: new WeakMap(),
     target: outer.target !== undefined && own.has(outer.target) ? undefined : outer.target,
     others: new Map([...outer.others, ...own]),
     inner: true,

@@ -1,0 +1,68 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Classification } from "../../src/sql/classification.ts";
+import { classify } from "../../src/sql/classify.ts";
+import { warmUp } from "../../src/sql/parser.ts";
+import { NEW_SESSION } from "../../src/sql/session.ts";
+
+beforeAll(warmUp);
+
+const judged = (text: string): Classification =>
+  classify(text, { dialect: "postgresql", session: NEW_SESSION });
+
+const isDestructive = (filter: string): boolean => {
+  const classification = judged(`DELETE FROM users WHERE ${filter}`);
+  return classification.kind === "unparsed" || classification.destructive;
+};
+
+describe("a filter that is false by its constants", () => {
+  it.each([
+    "false",
+    "NULL",
+    "1 = 0",
+    "NOT true",
+    "2 < 1",
+    "'a' = 'b'",
+    "false AND now() > '2000-01-01'",
+    "5 IN (1, 2)",
+    "EXISTS (SELECT 1 WHERE false)",
+  ])("removes nothing: %s", (filter) => {
+    expect(isDestructive(filter)).toBe(false);
+  });
+
+  // Each is true on the server, or may be, though arithmetic done elsewhere says false.
+  it.each([
+    "0.1 + 0.2 = 0.3",
+    "1.5::int = 2",
+    "9007199254740993 > 9007199254740992",
+    "1e400 > 1e399",
+    "16777217::float4 = 16777216",
+    "5.5 % 0.1 = 0",
+    "'2.50'::numeric(3,1) = '2.5'",
+    "'1.10'::numeric::text = '1.10'",
+    "'a'::bpchar = 'a '::bpchar",
+    "'abc'::varchar(2) = 'ab'",
+    "'users'::regclass = 'public.users'::regclass",
+    "upper('ß') = 'ß'",
+    `'a' < 'B' COLLATE "en-x-icu"`,
+    "format('%3s', 'a') = '  a'",
+    "2 BETWEEN SYMMETRIC 3 AND 1",
+    "EXISTS (SELECT 1 WHERE false HAVING true)",
+    "EXISTS (SELECT 1 WHERE false GROUP BY ())",
+    "nextval('s') IS DISTINCT FROM nextval('s')",
+    "nextval('s') % 2 = 1 AND NOT nextval('s') % 2 = 1",
+    "NULL = NULL",
+    "1 OPERATOR(s.=) 2",
+  ])("is believed of literals only, not of %s", (filter) => {
+    expect(isDestructive(filter)).toBe(true);
+  });
+});
+
+describe("a filter that would take for ever", () => {
+  it.each([
+    `id${"-1".repeat(40)} = 5`,
+    `${"CASE WHEN id = 1 THEN ".repeat(60)} true ${"END".repeat(60)}`.replaceAll("END", " END"),
+    `id IN (${"SELECT id FROM users WHERE id IN (".repeat(30)} SELECT 1 ${")".repeat(30)})`,
+  ])("is judged or refused all the same", (filter) => {
+    expect(["parsed", "unparsed"]).toContain(judged(`DELETE FROM users WHERE ${filter}`).kind);
+  });
+});
