@@ -90,7 +90,7 @@ export class FrontendListener {
     // Until a session listens for it, an error of the socket must not end the process.
     socket.on("error", () => undefined);
     if (refusal !== undefined) {
-      socket.end(encodeFatal(refusal));
+      turnAway(socket, refusal);
       return;
     }
     this.#connections.add(socket);
@@ -176,6 +176,20 @@ export class FrontendListener {
 }
 
 const DRAIN_POLL_MS = 50;
+const TURN_AWAY_MS = 1000;
+
+/** Nobody will read from it, so that it would never learn of the peer's leaving, and stay for ever. */
+function turnAway(socket: Socket, refusal: TwokeyError): void {
+  const giveUp = setTimeout(() => {
+    socket.destroy();
+  }, TURN_AWAY_MS);
+  socket.on("close", () => {
+    clearTimeout(giveUp);
+  });
+  // What it has sent is thrown away: left unread, it would turn the error message into a reset.
+  socket.resume();
+  socket.end(encodeFatal(refusal));
+}
 
 const SHUTTING_DOWN = new ShuttingDown("terminating connection due to administrator command", {
   hint: "Twokey is being stopped. Connect again.",
