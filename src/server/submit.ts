@@ -6,7 +6,7 @@ import type { Decision } from "../policy/decision.ts";
 import { strictest } from "../policy/strictness.ts";
 import type { Principal } from "../policy/principal.ts";
 import { EFFECTS, type Classification } from "../sql/classification.ts";
-import { NEW_SESSION } from "../sql/session.ts";
+import { CAUTIOUS_SESSION } from "../sql/session.ts";
 import { judge, judgementFragment, summaryOf, type Judged } from "../session/judged.ts";
 import type { Route, SessionServices } from "../session/services.ts";
 
@@ -41,7 +41,7 @@ export async function submitRequest(
   const needing: Needing[] = [];
   let decision: NeedsApproval | undefined;
   for (const sql of wanted.statements) {
-    const classification = await route.classifier.classify(sql, NEW_SESSION);
+    const classification = await route.classifier.classify(sql, CAUTIOUS_SESSION);
     const own = decideAhead(requester, classification, { route, services, client: wanted.client });
     if (own.action === "allow") continue;
     // Of the two the first where they are equal: a list is named after the first that needs a signature.

@@ -144,9 +144,9 @@ export class ForwardPath {
           return;
         }
         if (judged.rewritten === undefined) this.#flow.pass();
-        else this.#flow.write(encodeQuery(sql.encode(judged.rewritten)));
+        else this.#flow.write(encodeQuery(judged.rewritten));
         state.sentQuery(verdict.execution);
-        sql.sent();
+        sql.sent(judged.classification);
         if (judged.mayChangeLexing) this.#reading = "unknown until answered";
       });
     });
@@ -170,7 +170,7 @@ export class ForwardPath {
           return;
         }
         if (judged.rewritten === undefined) this.#flow.pass();
-        else this.#flow.write(encodeParse(statement, sql.encode(judged.rewritten), parameterTypes));
+        else this.#flow.write(encodeParse(statement, judged.rewritten, parameterTypes));
         state.sentParse(statement, subject);
         sql.parsed(statement, judged.classification);
       });
@@ -212,7 +212,7 @@ export class ForwardPath {
       }
       this.#flow.pass();
       state.sentExecute(verdict.execution);
-      sql.sent();
+      sql.sent(subject.judged.classification);
       this.#noteReading(subject.judged);
     });
   }
@@ -231,7 +231,7 @@ export class ForwardPath {
   }
 
   #functionCall(functionOid: number): void {
-    const { gate, state, sql } = this.#options;
+    const { gate, state } = this.#options;
     const refuse = (refusal: Refusal): void => {
       this.#refuseQuery(refusal);
     };
@@ -253,7 +253,7 @@ export class ForwardPath {
         }
         this.#flow.pass();
         state.sentFunctionCall(verdict.execution);
-        sql.sent();
+        this.#reading = "unknown until answered";
       });
     });
   }

@@ -13,6 +13,7 @@ import type { Classifier } from "./classifier.ts";
 import { judge, sharedBy, withText, type Judged, type Subject } from "./judged.ts";
 import {
   blockedRefusal,
+  byNameRefusal,
   boundTooEarly,
   functionCallRefusal,
   undecidedRefusal,
@@ -94,15 +95,22 @@ export class Gate {
 
   /** A `Bind` plans, and planning may run what is declared immutable: it needs the signature, but does not use it up. */
   permitBind(subject: Subject): Verdict | Promise<Verdict> {
-    const { decision } = subject.judged;
-    return decision.action === "require_approval"
-      ? this.#forwardIfSigned(subject, decision)
-      : FORWARD;
+    const { decision, classification } = subject.judged;
+    if (decision.action === "require_approval") return this.#forwardIfSigned(subject, decision);
+    // What planning runs is on record, too: there need not be an Execute.
+    const mayRun = (classification.effects as readonly string[]).includes("opaque");
+    return mayRun ? this.#record(subject) : FORWARD;
   }
 
   /** A `Query`, or one `Execute`: permission is looked up again, each signature is used once. */
   permitRun(subject: Subject): RunVerdict | Promise<RunVerdict> {
     const current = this.#current(subject);
+    return current instanceof Promise
+      ? current.then((late) => this.#permitCurrent(subject, late))
+      : this.#permitCurrent(subject, current);
+  }
+
+  #permitCurrent(subject: Subject, current: Subject): RunVerdict | Promise<RunVerdict> {
     const { decision } = current.judged;
     switch (decision.action) {
       case "allow":
@@ -196,13 +204,23 @@ export class Gate {
     });
   }
 
-  /** The subject under the policy and at the time of its execution, which may not be those of its `Parse`. */
-  #current(subject: Subject): Subject {
+  /** The subject in the session, under the policy and at the time of its execution, not those of its `Parse`. */
+  #current(subject: Subject): Subject | Promise<Subject> {
     const { judged } = subject;
-    const policy = this.#options.policy();
-    if (policy === this.#policy && judged.isTimeless) return subject;
-    const current = this.#judge(judged.text, judged.classification);
-    return current === judged ? subject : { ...subject, judged: current };
+    const { classifier, sql, policy } = this.#options;
+    if (!dependsOnSession(judged)) {
+      if (policy() === this.#policy && judged.isTimeless) return subject;
+      return this.#inPlaceOf(subject, judged.classification);
+    }
+    const classification = classifier.classify(judged.text, sql.session);
+    return classification instanceof Promise
+      ? classification.then((late) => this.#inPlaceOf(subject, late))
+      : this.#inPlaceOf(subject, classification);
+  }
+
+  #inPlaceOf(subject: Subject, classification: Classification): Subject {
+    const current = this.#judge(subject.judged.text, classification);
+    return current === subject.judged ? subject : { ...subject, judged: current };
   }
 
   // --- has someone signed --------------------------------------------------------------------------------
@@ -210,6 +228,7 @@ export class Gate {
   async #forwardIfSigned(subject: Subject, decision: NeedsApproval): Promise<Verdict> {
     const { secondPerson } = this.#options;
     try {
+      if (runsByName(subject.judged)) return this.#refuseByName(subject, decision);
       if (await secondPerson.hasSigned(subject, decision)) return FORWARD;
       this.#count(subject.judged, "require_approval");
       const refusal = await secondPerson.ask(subject, decision);
@@ -222,6 +241,7 @@ export class Gate {
   async #runIfSigned(subject: Subject, decision: NeedsApproval): Promise<RunVerdict> {
     const { secondPerson } = this.#options;
     try {
+      if (runsByName(subject.judged)) return this.#refuseByName(subject, decision);
       for (;;) {
         const taken = await secondPerson.take(subject, decision);
         if (taken !== undefined)
@@ -234,6 +254,13 @@ export class Gate {
     } catch (error) {
       return refuseUndecided(error);
     }
+  }
+
+  /** Its text does not say what would be signed for. */
+  #refuseByName(subject: Subject, decision: NeedsApproval): Refused {
+    this.#count(subject.judged, "require_approval");
+    this.#options.recorder.refused(subject);
+    return refuse(byNameRefusal(decision));
   }
 
   /** The use is on record and on disk before it is settled, and settled before the statement is sent. */
@@ -295,6 +322,20 @@ function needsApproval({ decision }: Judged): boolean {
 /** Its values were not kept at `Bind`, when no rule asked for a signature. */
 function isUnbound({ judged, parameters }: Subject): boolean {
   return judged.hasParameters && parameters === "none";
+}
+
+function dependsOnSession({ classification }: Judged): boolean {
+  return classification.kind === "parsed" && classification.dependsOnSession;
+}
+
+/** EXECUTE, also under EXPLAIN or CREATE TABLE AS: the name may stand for something else in another session. */
+function runsByName({ classification, text }: Judged): boolean {
+  if (classification.kind === "unparsed") return false;
+  return classification.statements.some(
+    ({ node }) =>
+      node === "ExecuteStmt" ||
+      ((node === "ExplainStmt" || node === "CreateTableAsStmt") && /\bexecute\b/i.test(text)),
+  );
 }
 
 function refuse(refusal: Refusal): Refused {

@@ -61,7 +61,11 @@ export function judge(
     isDestructive: !isParsed || classification.destructive,
     rewritten:
       isParsed && classification.text !== text ? Buffer.from(classification.text) : undefined,
-    mayChangeLexing: !isParsed || classification.mayChangeLexing,
+    // Views, triggers and functions run code that nobody sees here, which may SET what it likes.
+    mayChangeLexing:
+      !isParsed ||
+      classification.mayChangeLexing ||
+      classification.effects.some((effect) => !RUNS_NO_CODE.has(effect)),
     hasParameters: isParsed && classification.hasParameters,
   });
 }
@@ -126,6 +130,8 @@ export function summaryOf(classification: Classification, statement: number | un
 
 // Neither changes anything outside its own session.
 const HARMLESS: ReadonlySet<Effect> = new Set(["read", "session", "transaction", "copy_out"]);
+
+const RUNS_NO_CODE: ReadonlySet<Effect> = new Set(["session", "transaction"]);
 
 const BY_GRAVITY: readonly Effect[] = [
   "unparsed",

@@ -72,6 +72,16 @@ export function tooManyRequestsRefusal(decision: NeedsApproval, open: number): R
   };
 }
 
+/** What EXECUTE runs stands somewhere else, so a signature for it would bind nothing. */
+export function byNameRefusal({ rule, environment }: NeedsApproval): Refusal {
+  return {
+    sqlstate: SQLSTATE.insufficientPrivilege,
+    message: `twokey: what EXECUTE would run can't be signed for in ${environment}`,
+    detail: `Rule "${rule}" asks for a second person, who would sign for a name.`,
+    hint: "Run the statement itself, with its values, instead of the prepared one.",
+  };
+}
+
 /** Nobody would read it, so nobody shall sign it. */
 export function tooLongToSign(
   decision: NeedsApproval,
@@ -130,8 +140,8 @@ It waits for ${terms.holdSeconds} s, then it is refused; cancel it to stop waiti
 export function undecodableRefusal(): Refusal {
   return {
     sqlstate: SQLSTATE.characterNotInRepertoire,
-    message: "twokey: the statement's bytes are not valid in its client_encoding",
-    hint: "Set client_encoding to the encoding that the client really sends.",
+    message: "twokey: the statement's bytes can't be read for certain in its client_encoding",
+    hint: "Statements outside ASCII are read in UTF-8 only: SET client_encoding TO 'UTF8', and send that.",
   };
 }
 

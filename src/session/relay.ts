@@ -53,7 +53,6 @@ export class Relay implements UpstreamListener, HoldLine {
     this.ending = new Promise((resolve) => (this.#resolveEnding = resolve));
     const refusals = new SwappedRefusals();
     const state = new ProtocolState<Subject, Execution>((execution, outcome) => {
-      sql.finished(execution.subject.judged.classification, outcome);
       gate.finished(execution, outcome);
     }, namesMadeBy);
     this.#state = state;

@@ -56,7 +56,7 @@ export class ReturnPath implements BackendSink {
   }
 
   backendMessage(type: number, body: Buffer): Buffer | undefined {
-    const { state, sql, refusals, onReady } = this.#options;
+    const { state, refusals, onReady } = this.#options;
     switch (type) {
       case BACKEND.ParseComplete:
         state.parseComplete();
@@ -81,7 +81,6 @@ export class ReturnPath implements BackendSink {
         return undefined;
       case BACKEND.ReadyForQuery:
         state.readyForQuery(decodeReadyForQuery(body));
-        sql.ready(state.transactionStatus);
         if (state.isSettled) refusals.forgetUnanswered();
         onReady(state.transactionStatus);
         return undefined;

@@ -1,37 +1,29 @@
 import type { Classification } from "../sql/classification.ts";
 import { decodeSql } from "../sql/decode.ts";
-import {
-  advance,
-  expectPrepared,
-  NEW_SESSION,
-  settle,
-  unsettled,
-  type SqlSession,
-} from "../sql/session.ts";
-import type { TransactionStatus } from "../wire/message-types.ts";
-import type { Outcome } from "../wire/protocol-state.ts";
+import { advance, CAUTIOUS_SESSION, expectPrepared, type SqlSession } from "../sql/session.ts";
 import { textEncoding, type TextEncoding } from "./text-encoding.ts";
 
-/** What one session's statements have done so far to how its next ones read, by the server's answers. */
+/**
+ * What one session's statements have done so far to how its next ones read. Only what makes things worse is remembered,
+ * from the moment it is sent: a name that ever stood for something harmful keeps doing so. What would make things
+ * better (this table is temporary, that name is free again) depends on more than the proxy sees: search_path, roles,
+ * functions, rollbacks.
+ */
 export class SessionSql {
-  #session: SqlSession = NEW_SESSION;
+  #session: SqlSession = CAUTIOUS_SESSION;
   #encoding: TextEncoding = "utf-8";
-  #outstanding = 0;
-  #hasFailed = false;
 
-  /** As it is safe to judge by now, with answers outstanding or not. */
   get session(): SqlSession {
-    return this.#outstanding === 0 ? this.#session : unsettled(this.#session);
+    return this.#session;
   }
 
-  /** @returns `undefined` for bytes that the session's `client_encoding` does not have */
+  /**
+   * @returns `undefined` for bytes that can't be read for certain: invalid ones, and in any other encoding than UTF-8
+   *   whatever is not ASCII, as the same bytes are other names in another session
+   */
   decode(text: Buffer): string | undefined {
-    return this.#encoding === "utf-8" ? decodeSql(text) : text.toString("latin1");
-  }
-
-  /** A text that takes another's place, as bytes of the session's `client_encoding`. */
-  encode(text: Buffer): Buffer {
-    return this.#encoding === "utf-8" ? text : Buffer.from(text.toString("utf8"), "latin1");
+    if (this.#encoding === "utf-8" || isAscii(text)) return decodeSql(text);
+    return undefined;
   }
 
   /** @returns `false` for an encoding that can't be followed */
@@ -50,35 +42,21 @@ export class SessionSql {
     this.#session = expectPrepared(this.#session, sqlName, { destructive, mustRefuse });
   }
 
-  sent(): void {
-    this.#outstanding += 1;
-  }
-
-  finished(classification: Classification, outcome: Outcome): void {
-    this.#outstanding -= 1;
+  /** A statement is on its way. */
+  sent(classification: Classification): void {
     if (classification.kind === "unparsed") return;
-    switch (outcome.kind) {
-      case "completed":
-      case "suspended":
-        for (const { changes } of classification.statements) {
-          if (changes.length > 0) this.#session = advance(this.#session, changes);
-        }
-        return;
-      case "failed":
-        this.#hasFailed = true;
-        // Nobody tells which of a batch's statements had been committed by then.
-        if (classification.statements.some(({ changes }) => changes.length > 0)) {
-          this.#session = advance(this.#session, [{ kind: "temporary_in_doubt" }]);
-        }
-        return;
-      case "skipped":
-        return;
-    }
+    const changes = classification.statements
+      .flatMap((statement) => statement.changes)
+      .filter(
+        (change) =>
+          (change.kind === "prepared" || change.kind === "defined") &&
+          (change.statement.destructive || change.statement.mustRefuse),
+      );
+    if (changes.length > 0) this.#session = advance(this.#session, changes);
   }
+}
 
-  ready(status: TransactionStatus): void {
-    const failed = this.#hasFailed;
-    this.#hasFailed = false;
-    this.#session = settle(this.#session, { status, failed });
-  }
+function isAscii(text: Buffer): boolean {
+  for (const byte of text) if (byte >= 0x80) return false;
+  return true;
 }

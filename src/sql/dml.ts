@@ -43,6 +43,9 @@ export function judgeDelete(j: Judgement, statement: DeleteStmt, outer: Ctes): v
   const { relation, whereClause: where, usingClause: from } = statement;
   addEffect(j, "delete", "deletes rows", relation?.location);
   judgeTarget(j, relation);
+  if (isObjectCatalog(relation)) {
+    addDestruction(j, "what is deleted from a system catalog is dropped", relation?.location);
+  }
   const ctes = withCtes(outer, statement.withClause);
   judgeReach(j, "delete", relation, where, targetScope({ table: relation, from, ctes, where }));
 }
@@ -105,6 +108,13 @@ export function isCertainlyTemporary(
   return isTemporary(j.surroundings.session, name.name);
 }
 
+/** A temporary view has its rows in another table: `pg_temp` alone says nothing of whose they are. */
+function isOwnRows(j: Judgement, name: { schema: string | undefined; name: string }): boolean {
+  if (name.schema === "pg_temp") j.dependsOnSession = true;
+  if (name.schema === "pg_temp" && !j.surroundings.session.believesNames) return false;
+  return isCertainlyTemporary(j, name);
+}
+
 function judgeReach(
   j: Judgement,
   verb: "delete" | "update",
@@ -112,7 +122,7 @@ function judgeReach(
   where: Node | undefined,
   scope: Scope,
 ): void {
-  if (!isUnfiltered(where, scope) || isCertainlyTemporary(j, relationName(relation))) return;
+  if (!isUnfiltered(where, scope) || isOwnRows(j, relationName(relation))) return;
   const reach = where === undefined ? "has no filter" : "has a filter that picks no rows";
   addDestruction(j, `the ${verb} ${reach}, so it reaches every row`, relation?.location);
 }
@@ -122,8 +132,30 @@ export function judgeTarget(j: Judgement, relation: RangeVar | undefined): void 
   addObject(j, { kind: "table", ...relationName(relation) });
   if (isCatalog(relation, "pg_authid") || isCatalog(relation, "pg_auth_members")) {
     addEffect(j, "privilege", "the catalog says who may do what", relation?.location);
-    j.reach = "cluster";
   }
+  if (SHARED_CATALOGS.some((name) => isCatalog(relation, name))) j.reach = "cluster";
+}
+
+/** One for all databases of a server. */
+const SHARED_CATALOGS = [
+  "pg_auth_members",
+  "pg_authid",
+  "pg_database",
+  "pg_db_role_setting",
+  "pg_parameter_acl",
+  "pg_replication_origin",
+  "pg_shdepend",
+  "pg_shdescription",
+  "pg_shseclabel",
+  "pg_subscription",
+  "pg_tablespace",
+];
+
+/** Rows of system catalogs are objects; but for large objects, whose rows are contents, and for who may do what. */
+function isObjectCatalog(relation: RangeVar | undefined): boolean {
+  const { schema, name } = relationName(relation);
+  if (schema !== undefined && schema !== "pg_catalog") return false;
+  return name.startsWith("pg_") && !/^pg_(largeobject|auth)/.test(name);
 }
 
 function storesSettings(relation: RangeVar | undefined): boolean {

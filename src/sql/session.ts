@@ -6,6 +6,11 @@
  * While answers are outstanding it judges with `unsettled`, because what is on its way may take a temporary table away.
  */
 export interface SqlSession {
+  /**
+   * Whether what a bare name means can be followed at all. Where text is read for its own sake, yes; not in a running
+   * session, whose search_path, roles and functions nobody sees whole.
+   */
+  readonly believesNames: boolean;
   readonly state: TransactionalState;
   /** By name: SQL PREPARE and the extended protocol's Parse share them. Not undone by ROLLBACK. */
   readonly prepared: ReadonlyMap<string, PreparedStatement>;
@@ -61,21 +66,30 @@ export type SessionChange =
 const NOTHING_TEMPORARY: TransactionalState["temporary"] = new Map();
 
 export const NEW_SESSION: SqlSession = {
+  believesNames: true,
   state: { temporary: NOTHING_TEMPORARY, temporaryFirst: true, role: undefined },
   prepared: new Map(),
   defined: new Map(),
   transaction: undefined,
 };
 
+/** A running session, of which only what makes things worse is remembered. */
+export const CAUTIOUS_SESSION: SqlSession = { ...NEW_SESSION, believesNames: false };
+
 /** True when a judgement made for a new session holds for this one too. */
 export function isPlain(session: SqlSession): boolean {
-  const { state, prepared, defined } = session;
-  return state.temporary.size === 0 && prepared.size === 0 && defined.size === 0;
+  const { believesNames, state, prepared, defined } = session;
+  return (
+    believesNames === NEW_SESSION.believesNames &&
+    state.temporary.size === 0 &&
+    prepared.size === 0 &&
+    defined.size === 0
+  );
 }
 
 /** True when `name`, written without a schema, is certainly a temporary relation of this session. */
-export function isTemporary({ state }: SqlSession, name: string): boolean {
-  return state.temporaryFirst && state.temporary.has(name);
+export function isTemporary({ believesNames, state }: SqlSession, name: string): boolean {
+  return believesNames && state.temporaryFirst && state.temporary.has(name);
 }
 
 /** A statement has completed. */

@@ -66,3 +66,18 @@ describe("a filter that would take for ever", () => {
     expect(["parsed", "unparsed"]).toContain(judged(`DELETE FROM users WHERE ${filter}`).kind);
   });
 });
+
+describe("a delete from a system catalog", () => {
+  it.each([
+    "DELETE FROM pg_class WHERE relname = 'users'",
+    "DELETE FROM pg_catalog.pg_database WHERE datname = 'shop'",
+  ])("drops: %s", (text) => {
+    expect(judged(text)).toMatchObject({ destructive: true });
+  });
+
+  it("of what all databases share reaches all of them", () => {
+    expect(judged("DELETE FROM pg_database WHERE datname = 'shop'")).toMatchObject({
+      statements: [{ reach: "cluster" }],
+    });
+  });
+});
