@@ -9,7 +9,7 @@ const integration = {
   include: ["test/integration/**/*.test.ts"],
   pool: "forks" as const,
   execArgv,
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   hookTimeout: 120_000,
   // Real servers share two cores and fixed limits; one file at a time keeps them honest.
   fileParallelism: false,
@@ -24,6 +24,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Under load a test that starts a program needs more than the usual five.
+          testTimeout: 20_000,
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**", "test/bench/**"],
           pool: "forks",

@@ -52,7 +52,7 @@ export interface AlertWho {
   readonly application_name?: string | undefined;
 }
 
-export interface AlertWhere {
+interface AlertWhere {
   readonly environment?: string | undefined;
   readonly database?: string | undefined;
   readonly upstream?: string | undefined;

@@ -13,6 +13,7 @@ import { credentialWarning } from "../upstream/credential.ts";
 import type { UpstreamTls } from "../upstream/dial.ts";
 import { readTls } from "../upstream/read-tls.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
+import type { UpstreamWatch } from "./upstream-watch.ts";
 
 const CANCEL_TIMEOUT_MS = 10_000;
 
@@ -20,6 +21,7 @@ export interface RoutesOptions {
   readonly config: Config;
   readonly classifiers: Readonly<Record<"postgresql" | "redshift", Classifier>>;
   readonly metrics: Metrics;
+  readonly watch: UpstreamWatch;
   readonly log: Log;
 }
 
@@ -28,6 +30,7 @@ export function openRoutes({
   config,
   classifiers,
   metrics,
+  watch,
   log,
 }: RoutesOptions): ReadonlyMap<string, Route> {
   const dialers = new Map(
@@ -51,9 +54,13 @@ export function openRoutes({
         try {
           const link = await dial.connect(credential, place.serverDatabase, parameters, signal);
           metrics.upstreamUp(upstream, true);
+          watch.reached(upstream);
           return link;
         } catch (error) {
-          if (error instanceof UpstreamUnavailable) metrics.upstreamUp(upstream, false);
+          if (error instanceof UpstreamUnavailable) {
+            metrics.upstreamUp(upstream, false);
+            watch.failed(upstream, error);
+          }
           throw isAboutCredential(error) ? cannotLogIn(upstream, error) : error;
         }
       },

@@ -11,6 +11,7 @@ import { LoginThrottle } from "../auth/login-throttle.ts";
 import { sha256 } from "../base/digest.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import type { Config, ListenTls } from "../config/config.ts";
+import type { Principal } from "../policy/principal.ts";
 import { ApprovalDesk } from "../session/approval-desk.ts";
 import { CancelKeys } from "../session/cancel-keys.ts";
 import { Classifier } from "../session/classifier.ts";
@@ -22,15 +23,18 @@ import { openSigningKey } from "../store/audit-file-key.ts";
 import { AuditFile } from "../store/audit-file.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
+import { openAlerting } from "./alerting.ts";
 import { Directory } from "./directory.ts";
 import { every } from "./every.ts";
 import { openLoginSecret } from "./login-secret.ts";
+import { noticeAnswers, noticeSubmission } from "./notice-answers.ts";
 import { openRequestStore } from "./request-stores.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
 import { sessionViews } from "./session-views.ts";
 import { settleUses } from "./settle-uses.ts";
 import { SignerRegistry } from "./signer-registry.ts";
 import { submitRequest } from "./submit.ts";
+import { UpstreamWatch } from "./upstream-watch.ts";
 
 export interface StartOptions {
   readonly config: Config;
@@ -64,9 +68,16 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
   try {
     const now = (): Date => new Date();
     const metrics = new Metrics({ version, now: Date.now });
-    const audit = openAudit(config, { metrics, log });
+    let tell: SessionServices["notice"] = () => undefined;
+    const notice: SessionServices["notice"] = (what) => {
+      tell(what);
+    };
+    const audit = openAudit(config, { metrics, log, notice });
     closers.push(() => audit.close());
     recordConfig(config, audit);
+    const alerting = await openAlerting({ config, audit, metrics, log, now });
+    closers.push(() => alerting.close());
+    tell = alerting.notice;
 
     const store = await openRequestStore(config);
     closers.push(() => store.close());
@@ -84,7 +95,8 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     closers.push(() => classifiers.postgresql.close());
     closers.push(() => classifiers.redshift.close());
     await warnOfOpenCredentials(config, log);
-    const routes = openRoutes({ config, classifiers, metrics, log });
+    const watch = new UpstreamWatch(notice);
+    const routes = openRoutes({ config, classifiers, metrics, watch, log });
 
     const services: SessionServices = {
       tls: openTls(config.listen.tls),
@@ -132,6 +144,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       cancelKeys: new CancelKeys(),
       sessions: new OpenSessions(),
       metrics,
+      notice,
       log,
       now,
     };
@@ -167,7 +180,10 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
   }
 }
 
-function openAudit({ audit }: Config, { metrics, log }: { metrics: Metrics; log: Log }): AuditFile {
+function openAudit(
+  { audit }: Config,
+  { metrics, log, notice }: Pick<SessionServices, "metrics" | "log" | "notice">,
+): AuditFile {
   const { directory, durability, checkpoint, rotate } = audit;
   mkdirSync(path.dirname(checkpoint.keyFile), { recursive: true, mode: 0o700 });
   const file = AuditFile.open({
@@ -182,8 +198,13 @@ function openAudit({ audit }: Config, { metrics, log }: { metrics: Metrics; log:
       maxFileAgeSeconds: rotate.afterMs / 1000,
     },
     onAvailability: (failure) => {
-      if (failure === undefined) log.info("the audit log can be written again");
-      else log.fatal({ err: failure }, "the audit log can't be written: statements are refused");
+      if (failure === undefined) {
+        log.info("the audit log can be written again");
+        notice({ kind: "audit.available", directory });
+      } else {
+        log.fatal({ err: failure }, "the audit log can't be written: statements are refused");
+        notice({ kind: "audit.unavailable", directory, cause: failure.message });
+      }
     },
     onTrouble: (error) => {
       log.error({ err: error }, "trouble with the audit log");
@@ -271,12 +292,13 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
       registry: () => registry.now(now()),
       operatorRoles: operators,
       sessions: sessionViews(sessions),
-      requests: store,
-      submit: (person, wanted) =>
-        submitRequest(person, wanted, {
-          ...services,
-          findPrincipal: (name) => directory.principal(name, now()),
-        }),
+      requests: noticeAnswers(store, services.notice),
+      submit: async (person, wanted) => {
+        const findPrincipal = (name: string): Principal | undefined =>
+          directory.principal(name, now());
+        const submission = await submitRequest(person, wanted, { ...services, findPrincipal });
+        return noticeSubmission(submission, services.notice);
+      },
       audit: async (record) => {
         await audit.synced(audit.append(record));
       },

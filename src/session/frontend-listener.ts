@@ -152,7 +152,7 @@ export class FrontendListener {
   }
 
   #report(error: unknown, socket: Socket): void {
-    const { audit, metrics, log } = this.#options.services;
+    const { audit, metrics, notice, log } = this.#options.services;
     const address = socket.remoteAddress ?? "local";
     if (!(error instanceof TwokeyError)) {
       log.error({ err: error, address }, "a connection failed");
@@ -161,6 +161,7 @@ export class FrontendListener {
     log.info({ err: error, address }, "a connection was refused");
     if (!(error instanceof LoginFailed)) return;
     metrics.authFailed(error.reason);
+    notice({ kind: "login.failed", claimed: error.user, address, reason: error.reason });
     try {
       audit.append({
         event: "auth.failure",

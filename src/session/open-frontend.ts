@@ -10,7 +10,7 @@ import {
 import type { FrontendTls } from "./frontend-tls.ts";
 import { readExactly } from "./read-exactly.ts";
 
-export type StartupMessage = Extract<StartupPacket, { type: "StartupMessage" }>;
+type StartupMessage = Extract<StartupPacket, { type: "StartupMessage" }>;
 type CancelRequest = Extract<StartupPacket, { type: "CancelRequest" }>;
 
 /** What a new connection turned out to be. */

@@ -10,6 +10,7 @@ import type { ApprovalDesk } from "./approval-desk.ts";
 import type { CancelKeys } from "./cancel-keys.ts";
 import type { Classifier } from "./classifier.ts";
 import type { FrontendTls } from "./frontend-tls.ts";
+import type { TellNotice } from "./notices.ts";
 import type { OpenSessions } from "./open-sessions.ts";
 
 /** Where a database is, and what it counts as. */
@@ -34,7 +35,7 @@ export interface Route {
   readonly cancel: (link: UpstreamLink) => void;
 }
 
-export interface SessionLimits {
+interface SessionLimits {
   readonly startupTimeoutMs: number;
   readonly maxMessageBytes: number;
   readonly maxNamedObjects: number;
@@ -64,6 +65,8 @@ export interface SessionServices {
   readonly cancelKeys: CancelKeys;
   readonly sessions: OpenSessions;
   readonly metrics: Metrics;
+  /** Tells those who watch, now; never throws. */
+  readonly notice: TellNotice;
   readonly log: Log;
   readonly now: () => Date;
 }

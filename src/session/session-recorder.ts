@@ -13,6 +13,14 @@ import type { AuditFile } from "../store/audit-file.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { TakenUse } from "./approval-desk.ts";
 import { judgementFragment, sharedBy, type Judged, type Subject } from "./judged.ts";
+import {
+  approvedNotice,
+  failedNotice,
+  isGuess,
+  loginNotice,
+  refusedNotice,
+  type TellNotice,
+} from "./notices.ts";
 
 /** One run of a statement, from its record to its end. */
 export interface Execution {
@@ -42,14 +50,19 @@ export class SessionRecorder {
   >();
 
   readonly #parameters: "none" | "hash" | "full";
+  readonly #notice: TellNotice;
 
   constructor(
     audit: AuditFile,
     fields: SessionFields,
-    { parameters }: { readonly parameters: "none" | "hash" | "full" },
+    {
+      parameters,
+      notice,
+    }: { readonly parameters: "none" | "hash" | "full"; readonly notice: TellNotice },
   ) {
     this.#audit = audit;
     this.#parameters = parameters;
+    this.#notice = notice;
     this.#fields = fields;
     this.#whole = encodeFragment(fields);
     const { session, person, environment, database } = fields;
@@ -69,7 +82,11 @@ export class SessionRecorder {
     return encodeFragment({ parameters });
   }
 
-  started(how: { readonly authentication: string; readonly tls: string | undefined }): void {
+  started(how: {
+    readonly authentication: string;
+    readonly tls: string | undefined;
+    readonly isPerson: boolean;
+  }): void {
     this.#audit.appendEncoded(
       "session.start",
       this.#whole,
@@ -78,6 +95,7 @@ export class SessionRecorder {
         ...(how.tls !== undefined && { tls: how.tls }),
       }),
     );
+    this.#notice(loginNotice(this.#fields, how));
   }
 
   ended(reason: string, durationMs: number): void {
@@ -108,7 +126,8 @@ export class SessionRecorder {
   }
 
   /** @throws AuditUnavailable; when it returns, all of it is on disk */
-  async approved(subject: Subject, { request, usesLeft }: TakenUse): Promise<Execution> {
+  async approved(subject: Subject, taken: TakenUse): Promise<Execution> {
+    const { request, usesLeft } = taken;
     const { session, person, environment, database } = this.#fields;
     const approval = request.approvals.map((_, index) => `${request.id}/${index + 1}`).join(" ");
     this.#audit.append({
@@ -124,11 +143,13 @@ export class SessionRecorder {
     const how = encodeFragment({ request: request.id, approval });
     const decided = this.#decided(subject, "allow", how);
     await this.#audit.synced(decided);
+    this.#notice(approvedNotice(this.#fields, subject.judged, taken));
     return this.#started(subject, decided);
   }
 
-  /** @throws AuditUnavailable */
+  /** Whoever has to know is told even when it can't be recorded. @throws AuditUnavailable */
   refused(subject: Subject, request?: string): void {
+    this.#notice(refusedNotice(this.#fields, subject.judged, request));
     const how = request === undefined ? NOTHING : encodeFragment({ request });
     this.#decided(subject, subject.judged.decision.action, how);
   }
@@ -145,13 +166,16 @@ export class SessionRecorder {
     );
   }
 
-  finished({ decided, startedAtMs }: Execution, outcome: Outcome): void {
+  finished({ subject, decided, startedAtMs }: Execution, outcome: Outcome): void {
     const ended = {
       rows: rowsOf(outcome),
       durationUs: (performance.now() - startedAtMs) * 1000,
       sqlstate: sqlstateOf(outcome),
     };
     this.#audit.note("statement.finished", this.#short, encodeFinished(decided, ended));
+    if (outcome.kind === "failed" && isGuess(outcome.sqlstate)) {
+      this.#notice(failedNotice(this.#fields, subject.judged, outcome.sqlstate));
+    }
   }
 
   #decided({ judged, recorded }: Subject, action: Decision["action"], how = NOTHING): Seq {

@@ -89,7 +89,11 @@ async function openSession(
   const link = await route.connect(who.principal, settings, deadline);
   try {
     checkReading(link.parameters, sql);
-    recorder.started({ authentication: who.method, tls: tls?.getProtocol() ?? undefined });
+    recorder.started({
+      authentication: who.method,
+      tls: tls?.getProtocol() ?? undefined,
+      isPerson: who.principal.kind === "person",
+    });
   } catch (error) {
     link.connection.destroy();
     throw error;
@@ -246,7 +250,7 @@ function situationOf(
 
 function recorderOf(
   { session, principal, address, client, place }: Situation,
-  { audit, recordedParameters }: SessionServices,
+  { audit, recordedParameters, notice }: SessionServices,
 ): SessionRecorder {
   const fields = {
     session,
@@ -256,7 +260,7 @@ function recorderOf(
     environment: place.environment,
     database: place.database,
   };
-  return new SessionRecorder(audit, fields, { parameters: recordedParameters });
+  return new SessionRecorder(audit, fields, { parameters: recordedParameters, notice });
 }
 
 /**

@@ -263,7 +263,7 @@ describe("what could be guessed", () => {
     },
   );
 
-  it("does not count what is no guess", async () => {
+  it("does not count what is no guess", () => {
     const counts: string[] = [];
     const attempt = { ...UNCOUNTED, failed: () => void counts.push("failed") };
     const server = authentication({ attempt });

@@ -92,7 +92,9 @@ describe("twokey request", () => {
       ...(["alice", "request", "submit", "--database", "shop"] as const),
       ...["--sql", "DROP DATABASE shop ", "--file", file, "--reason", "cleaning up"],
     );
-    expect(ran.stdout).toMatch(/^(R-\w{6}), for 1 of 2 statements, waits for 1 of lead: twokey approve \1\n$/);
+    expect(ran.stdout).toMatch(
+      /^(R-\w{6}), for 1 of 2 statements, waits for 1 of lead: twokey approve \1\n$/,
+    );
     expect(wanted).toMatchObject([
       {
         database: "shop",

@@ -17,7 +17,7 @@ import {
 } from "../support/raw-client.ts";
 
 /** What no session may come to run: the tables that a test watches are called `keep`. */
-export const FORBIDDEN = [
+const FORBIDDEN = [
   "DROP TABLE keep",
   "TRUNCATE keep",
   "DELETE FROM keep",

@@ -34,7 +34,7 @@ export interface TestTwokey {
 }
 
 /** Seniors work, what is destroyed needs a lead, juniors look; development is free. */
-export const RULES: readonly Record<string, unknown>[] = [
+const RULES: readonly Record<string, unknown>[] = [
   {
     name: "two-people-for-what-is-lost-for-good",
     environments: ["production"],

@@ -269,13 +269,14 @@ describe("33: text is decoded strictly", () => {
     }
   });
 
-  it("and every encoding whose bytes below 80 stand for themselves works", async () => {
+  it("and outside ASCII only in UTF-8, as the same bytes are other names elsewhere", async () => {
     const latin = await world.through({ parameters: { client_encoding: "LATIN1" } });
-    latin.send(query(Buffer.from("SELECT 'caf\u00e9', length('\u00e9')", "latin1")));
+    latin.send(query(Buffer.from("SELECT 'caf\u00e9'", "latin1")));
+    const [error] = await latin.untilReady();
+    expect(error && fieldsOf(error).get("C")).toBe("22021");
+    latin.send(query(Buffer.from("SELECT chr(233), length('plain')")));
     const answers = await latin.untilReady();
-    expect(answers.find(({ type }) => type === "D")?.body.toString("latin1")).toContain(
-      "caf\u00e9",
-    );
-    expect(rowsOf(answers)[0]?.[1]).toBe("1");
+    expect(answers.find(({ type }) => type === "D")?.body.toString("latin1")).toContain("\u00e9");
+    expect(rowsOf(answers)[0]?.[1]).toBe("5");
   });
 });

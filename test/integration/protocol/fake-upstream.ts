@@ -31,7 +31,7 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   standard_conforming_strings: "on",
 };
 
-export const authenticationOk = message("R", int32(0));
+const authenticationOk = message("R", int32(0));
 export const backendKeyData = message("K", Buffer.concat([int32(4711), int32(42)]));
 export const ready = (status = "I"): Buffer => message("Z", Buffer.from(status));
 export const commandComplete = (tag: string): Buffer => message("C", cString(tag));
@@ -53,11 +53,6 @@ export function greeting(parameters: Readonly<Record<string, string>> = PARAMETE
     backendKeyData,
     ready(),
   ]);
-}
-
-/** A refused message ends in an error that quotes what stands in its place, as of a real server. */
-export function isRefusal(received: Buffer): boolean {
-  return received.includes("twokey_refused_");
 }
 
 export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Promise<FakeUpstream> {

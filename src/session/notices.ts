@@ -1,0 +1,77 @@
+import type { Notice } from "../alerts/event.ts";
+import { parseApprovalDocument } from "../approvals/document.ts";
+import type { SessionFields } from "../audit/record.ts";
+import type { TakenUse } from "./approval-desk.ts";
+import { summaryOf, type Judged } from "./judged.ts";
+
+/** What those who watch are told of a session; see `alerts/event.ts`. All of it is off the way of what is allowed. */
+export type TellNotice = (notice: Notice) => void;
+
+export function loginNotice(
+  fields: SessionFields,
+  { isPerson }: { readonly isPerson: boolean },
+): Notice {
+  return { kind: "login.succeeded", isPerson, ...whoAndWhere(fields) };
+}
+
+/** With `request`: it was refused, or waits, for want of a second person. */
+export function refusedNotice(fields: SessionFields, judged: Judged, request?: string): Notice {
+  const { decision, classification } = judged;
+  if (classification.kind === "unparsed" && classification.cause === "syntax") {
+    return failedNotice(fields, judged, "42601");
+  }
+  const statement = { ...whoAndWhere(fields), ...what(judged), environment: decision.environment };
+  return request === undefined || decision.action !== "require_approval"
+    ? { kind: "statement.refused", ...statement }
+    : { kind: "statement.held", ...statement, request, approvers: decision.terms.approvers };
+}
+
+export function approvedNotice(
+  fields: SessionFields,
+  judged: Judged,
+  { request }: TakenUse,
+): Notice {
+  return {
+    kind: "statement.approved",
+    ...whoAndWhere(fields),
+    ...what(judged),
+    environment: judged.decision.environment,
+    session: fields.session,
+    request: request.id,
+    signers: request.approvals.map(({ document }) => parseApprovalDocument(document).approver),
+  };
+}
+
+/** Of a mistyped statement as of one that probes: who tells them apart counts. */
+export function failedNotice(fields: SessionFields, judged: Judged, sqlstate: string): Notice {
+  const { summary, sql } = what(judged);
+  return { kind: "statement.failed", ...whoAndWhere(fields), summary, sql, sqlstate };
+}
+
+/** Data exceptions, and names or privileges that are not there: what guessing at a database gives. */
+export function isGuess(sqlstate: string): boolean {
+  return sqlstate.startsWith("22") || sqlstate.startsWith("42");
+}
+
+function whoAndWhere({ person, roles, client, environment, database }: SessionFields): {
+  readonly person: string;
+  readonly roles: readonly string[];
+  readonly address: string;
+  readonly applicationName: string;
+  readonly environment: string;
+  readonly database: string;
+} {
+  const { address, application_name: applicationName = "" } = client;
+  return { person, roles, address, applicationName, environment, database };
+}
+
+function what({ classification, decision, text, isDestructive }: Judged): {
+  readonly summary: string;
+  readonly sql: string;
+  readonly isDestructive: boolean;
+  readonly rule: string;
+} {
+  const statement = decision.action === "allow" ? undefined : decision.statement;
+  const summary = summaryOf(classification, statement);
+  return { summary, sql: text, isDestructive, rule: decision.rule };
+}
