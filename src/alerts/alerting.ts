@@ -4,16 +4,17 @@ import type { Log } from "../telemetry/log.ts";
 import type { Alert } from "./alert.ts";
 import { Counts } from "./counts.ts";
 import type { Courier } from "./courier.ts";
-import { describe, sameness, type Wording } from "./describe.ts";
+import { describe, sameness } from "./describe.ts";
 import type { AlertEvent, Notice } from "./event.ts";
 import { Groups, type Draft } from "./groups.ts";
 import type { Memory } from "./memory.ts";
 import { countedAs, isSilenced, matches } from "./rules.ts";
+import type { Wording } from "./words.ts";
 
 export interface AlertingOptions {
   readonly rules: readonly AlertRule[];
   readonly couriers: ReadonlyMap<string, Pick<Courier, "add" | "close">>;
-  readonly memory: Pick<Memory, "isNewAddress">;
+  readonly memory: Pick<Memory, "isNewAddress" | "isNewProgram">;
   readonly wording: Wording;
   readonly groupMs: number;
   readonly maxPerMinute: number;
@@ -39,9 +40,9 @@ export class Alerting {
   /** Never throws. */
   readonly notice = (notice: Notice): void => {
     try {
-      const event = this.#newsIn(notice);
-      if (event === undefined) return;
-      for (const rule of this.#options.rules) if (matches(rule, event)) this.#apply(rule, event);
+      for (const event of this.#newsIn(notice)) {
+        for (const rule of this.#options.rules) if (matches(rule, event)) this.#apply(rule, event);
+      }
       this.#wakeWhenDue();
     } catch (error) {
       this.#options.log.error({ err: error, notice: notice.kind }, "an alert could not be made");
@@ -56,12 +57,20 @@ export class Alerting {
     await Promise.all(couriers.map((courier) => courier.close({ graceMs: GRACE_MS })));
   }
 
-  #newsIn(notice: Notice): AlertEvent | undefined {
-    if (notice.kind !== "login.succeeded") return notice;
+  #newsIn(notice: Notice): readonly AlertEvent[] {
+    if (notice.kind !== "login.succeeded") return [notice];
     const { isPerson, ...who } = notice;
     // Applications come from wherever they are scheduled.
-    if (!isPerson || !this.#options.memory.isNewAddress(who.person, who.address)) return undefined;
-    return { ...who, kind: "login.new_address" };
+    if (!isPerson) return [];
+    const { memory } = this.#options;
+    const news: AlertEvent[] = [];
+    if (memory.isNewAddress(who.person, who.address)) {
+      news.push({ ...who, kind: "login.new_address" });
+    }
+    if (memory.isNewProgram(who.person, who.applicationName)) {
+      news.push({ ...who, kind: "login.new_program" });
+    }
+    return news;
   }
 
   #apply(rule: AlertRule, event: AlertEvent): void {

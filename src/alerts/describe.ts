@@ -1,21 +1,12 @@
-import { visibleText } from "../approvals/visible-text.ts";
-import { sha256 } from "../base/digest.ts";
-import type { Alert, AlertWhat, AlertWho } from "./alert.ts";
+import type { Alert } from "./alert.ts";
+import { describeUnusual, unusualSameness } from "./describe-unusual.ts";
 import type { AlertEvent, What, Where, Who } from "./event.ts";
-
-export interface Wording {
-  readonly statements: "summary" | "text";
-  /** Has `{request}` in it. */
-  readonly requestUrl: string | undefined;
-}
+import { audit, line, span, what, where, who, type Wording } from "./words.ts";
 
 type Described = Pick<
   Alert,
   "title" | "status" | "who" | "where" | "what" | "rule" | "request" | "url" | "next"
 >;
-
-const MAX_LINE = 200;
-const MAX_SQL = 1000;
 
 /** An event for people: what happened in one line, who, what, where, and what to do next. */
 export function describe(event: AlertEvent, wording: Wording): Described {
@@ -51,6 +42,13 @@ function describeParts(
         request: event.request,
         title: `${event.person}: ${line(event.summary)} runs in ${event.environment}, signed by ${event.signers.join(" and ")}`,
         next: `If nobody expects it: \`twokey sessions terminate ${event.session}\``,
+      };
+    case "statement.break_glass":
+      return {
+        ...statement(event, wording),
+        request: event.request,
+        title: `${event.person} broke the glass in ${event.environment}: ${line(event.summary)} runs without its signatures`,
+        next: `Their reason: ${line(event.reason)}. If nobody expects it: \`twokey sessions terminate ${event.session}\``,
       };
     case "statement.failed":
       return {
@@ -94,6 +92,19 @@ function describeParts(
         title: `${event.person} logged in from ${event.address}, where they have never been`,
         next: `Ask whether it is they. If not: \`twokey sessions list\`, end it, and disable the login. ${audit(event.person)}`,
       };
+    case "login.new_program":
+      return {
+        who: who(event),
+        where: where(event),
+        title: `${event.person} logged in with "${line(event.applicationName)}", a program that they were never seen with`,
+        next: `Ask whether it is they. If not: \`twokey sessions list\`, end it, and disable the login. ${audit(event.person)}`,
+      };
+    case "unusual.statement":
+    case "unusual.rows":
+    case "unusual.budget":
+    case "unusual.hours":
+    case "unusual.honeypot":
+      return describeUnusual(event, wording);
     case "audit.unavailable":
       return {
         title: `the audit log can't be written: ${line(event.cause)}`,
@@ -104,6 +115,32 @@ function describeParts(
         status: "resolved",
         title: "the audit log can be written again",
         next: `See what was refused: \`twokey audit search --event chain.resumed --since 1d\``,
+      };
+    case "audit.tampered":
+      return {
+        title: `the audit log was tampered with: ${line(event.finding)}`,
+        next: `Keep ${event.directory} as it is, copy it elsewhere, and see what is wrong: \`twokey audit verify\``,
+      };
+    case "backup.failed":
+      return {
+        where: { database: event.database },
+        title: `the backup of ${event.database} failed: ${line(event.cause)}`,
+        next: "See all of them: `twokey backup list`",
+      };
+    case "backup.stale":
+      return {
+        where: { database: event.database },
+        title: `${event.database} has no backup that is younger than ${span(event.maxAgeSeconds)}${
+          event.ageSeconds === undefined ? "" : `: the newest is ${span(event.ageSeconds)} old`
+        }`,
+        next: `What needs a fresh backup is refused. Make one: \`twokey backup run ${event.database}\``,
+      };
+    case "backup.fresh":
+      return {
+        status: "resolved",
+        where: { database: event.database },
+        title: `${event.database} has a fresh backup again`,
+        next: "Nothing",
       };
     case "upstream.down":
       return {
@@ -134,6 +171,7 @@ export function sameness(event: AlertEvent): readonly string[] {
       return [event.kind, event.person, event.environment, event.database, event.summary];
     case "statement.held":
     case "statement.approved":
+    case "statement.break_glass":
     case "request.created":
     case "request.signed":
     case "request.rejected":
@@ -142,9 +180,24 @@ export function sameness(event: AlertEvent): readonly string[] {
       return [event.kind, event.claimed, event.address];
     case "login.new_address":
       return [event.kind, event.person, event.address];
+    case "login.new_program":
+      return [event.kind, event.person, event.applicationName];
+    case "unusual.statement":
+    case "unusual.rows":
+    case "unusual.budget":
+    case "unusual.hours":
+    case "unusual.honeypot":
+      return unusualSameness(event);
     case "audit.unavailable":
     case "audit.available":
       return ["audit"];
+    case "audit.tampered":
+      return [event.kind, event.finding];
+    case "backup.failed":
+      return [event.kind, event.database];
+    case "backup.stale":
+    case "backup.fresh":
+      return ["backup", event.database];
     case "upstream.down":
     case "upstream.up":
       return ["upstream", event.upstream];
@@ -172,22 +225,6 @@ function request(
   return { who: { person }, where: where(event), rule, request: id };
 }
 
-function who({ person, roles, address, applicationName }: Who): AlertWho {
-  return { person, roles, address, application_name: line(applicationName) };
-}
-
-function where({ environment, database }: Where): Where {
-  return { environment, database };
-}
-
-function what({ summary, sql }: Pick<What, "summary" | "sql">, { statements }: Wording): AlertWhat {
-  return {
-    statement: line(summary),
-    ...(statements === "text" && { sql: cut(visibleText(sql), MAX_SQL) }),
-    sql_sha256: sha256(sql),
-  };
-}
-
 function answer({
   request: id,
   approvers,
@@ -196,19 +233,4 @@ function answer({
   readonly approvers: readonly string[];
 }): string {
   return `${approvers.join(" or ")}: \`twokey approve ${id}\`, or \`twokey reject ${id}\``;
-}
-
-function audit(person: string): string {
-  return `\`twokey audit search --person ${person} --since 1h\``;
-}
-
-/** Text from outside on one line of ours, with nothing in it that a terminal or a mail program would obey. */
-function line(text: string): string {
-  return cut(visibleText(text).replaceAll(/\s+/g, " ").trim(), MAX_LINE);
-}
-
-function cut(text: string, length: number): string {
-  if (text.length <= length) return text;
-  // Not through the middle of a character.
-  return `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }

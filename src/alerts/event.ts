@@ -32,6 +32,40 @@ interface RequestEvent extends Where {
   readonly rule: string;
 }
 
+/** Something that policy allows and that is odd all the same; `rule` is the habit's, in the configuration. */
+type Unusual = Who & Where & { readonly rule: string; readonly session: string };
+
+/** Kinds of rows that are counted: returned, or inserted, updated and deleted, or deleted alone. */
+export type RowsOf = "read" | "change" | "delete";
+
+export type UnusualEvent =
+  /** A statement of a shape that this person or application has never run. */
+  | ({ readonly kind: "unusual.statement"; readonly shape: string } & Unusual &
+      Pick<What, "summary" | "sql">)
+  /** One statement reached more rows than it may, or than theirs do. */
+  | ({
+      readonly kind: "unusual.rows";
+      readonly of: RowsOf;
+      readonly rows: number;
+      readonly limit: number;
+      /** Where the limit comes from. */
+      readonly by: "threshold" | "habit";
+    } & Unusual &
+      Pick<What, "summary" | "sql">)
+  /** All statements of a time together did. */
+  | ({
+      readonly kind: "unusual.budget";
+      readonly of: RowsOf;
+      readonly rows: number;
+      readonly limit: number;
+      readonly windowMs: number;
+    } & Unusual)
+  /** A change at a time when nobody is expected to change anything. */
+  | ({ readonly kind: "unusual.hours" } & Unusual & Pick<What, "summary" | "sql">)
+  /** A table that nobody has a reason to touch. */
+  | ({ readonly kind: "unusual.honeypot"; readonly table: string } & Unusual &
+      Pick<What, "summary" | "sql">);
+
 /** What somebody may want to be told of. */
 export type AlertEvent =
   | ({ readonly kind: "statement.refused" } & StatementEvent)
@@ -48,8 +82,20 @@ export type AlertEvent =
       readonly signers: readonly string[];
       readonly session: string;
     } & StatementEvent)
+  /** Somebody broke the glass: it runs without the signatures that it needs, and has to be accounted for. */
+  | ({
+      readonly kind: "statement.break_glass";
+      readonly request: string;
+      /** Why, in their own words. */
+      readonly reason: string;
+      readonly session: string;
+    } & StatementEvent)
   /** The server, or the grammar, could make nothing of it. Mistypes do that, and so does whoever probes for an injection. */
-  | ({ readonly kind: "statement.failed"; readonly sqlstate: string } & Who &
+  | ({
+      readonly kind: "statement.failed";
+      readonly sqlstate: string;
+      readonly session: string;
+    } & Who &
       Where &
       Pick<What, "summary" | "sql">)
   | ({ readonly kind: "request.created"; readonly approvers: readonly string[] } & RequestEvent)
@@ -71,8 +117,22 @@ export type AlertEvent =
       readonly reason: string;
     }
   | ({ readonly kind: "login.new_address" } & Who & Where)
+  /** With a program, as it calls itself, that they were never seen with. */
+  | ({ readonly kind: "login.new_program" } & Who & Where)
+  | UnusualEvent
   | { readonly kind: "audit.unavailable"; readonly directory: string; readonly cause: string }
   | { readonly kind: "audit.available"; readonly directory: string }
+  /** The log is not as it was written: edited, cut, or put together of others. */
+  | { readonly kind: "audit.tampered"; readonly directory: string; readonly finding: string }
+  | { readonly kind: "backup.failed"; readonly database: string; readonly cause: string }
+  /** No backup is as fresh as it has to be; `ageSeconds` is `undefined` where there is none at all. */
+  | {
+      readonly kind: "backup.stale";
+      readonly database: string;
+      readonly ageSeconds: number | undefined;
+      readonly maxAgeSeconds: number;
+    }
+  | { readonly kind: "backup.fresh"; readonly database: string }
   | { readonly kind: "upstream.down"; readonly upstream: string; readonly cause: string }
   | { readonly kind: "upstream.up"; readonly upstream: string }
   | { readonly kind: "config.changed"; readonly file: string; readonly sha256: string };

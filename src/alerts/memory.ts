@@ -5,24 +5,32 @@ import path from "node:path";
 interface Known {
   /** By person, the latest last. */
   readonly addresses: Readonly<Record<string, readonly string[]>>;
+  /** By person, as the programs call themselves. */
+  readonly programs: Readonly<Record<string, readonly string[]>>;
   readonly config: string | undefined;
 }
 
-const NOTHING: Known = { addresses: {}, config: undefined };
+const NOTHING: Known = { addresses: {}, programs: {}, config: undefined };
+/** Of one person. */
 const MAX_ADDRESSES = 200;
+const MAX_PROGRAMS = 100;
+const MAX_PROGRAM_LENGTH = 64;
 
-/** What was seen before, so that the new can be told: from where people come, and the configuration. Survives restarts. */
+/** What was seen before, so that the new can be told: from where people come and with what, and the configuration. Survives restarts. */
 export class Memory {
   readonly #file: string;
   readonly #onTrouble: (error: unknown) => void;
   readonly #addresses: Map<string, readonly string[]>;
+  readonly #programs: Map<string, readonly string[]>;
   #config: string | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #isSaveWaiting = false;
 
   private constructor(file: string, known: Known, onTrouble: (error: unknown) => void) {
     this.#file = file;
     this.#onTrouble = onTrouble;
     this.#addresses = new Map(Object.entries(known.addresses));
+    this.#programs = new Map(Object.entries(known.programs));
     this.#config = known.config;
   }
 
@@ -37,12 +45,18 @@ export class Memory {
 
   /** @returns whether the person was seen before, and never there; the first place of all is not new */
   isNewAddress(person: string, address: string): boolean {
-    const network = networkOf(address);
-    const known = this.#addresses.get(person) ?? [];
-    if (known.includes(network)) return false;
-    this.#addresses.set(person, [...known, network].slice(-MAX_ADDRESSES));
-    this.#save();
-    return known.length > 0;
+    return this.#isNew(this.#addresses, person, {
+      value: networkOf(address),
+      max: MAX_ADDRESSES,
+    });
+  }
+
+  /** @returns whether the person was seen before, and never with it; the first of all is not new */
+  isNewProgram(person: string, applicationName: string): boolean {
+    return this.#isNew(this.#programs, person, {
+      value: programOf(applicationName),
+      max: MAX_PROGRAMS,
+    });
   }
 
   /** @returns whether it was another one at the last start */
@@ -58,12 +72,32 @@ export class Memory {
     await this.#saving;
   }
 
+  #isNew(
+    seen: Map<string, readonly string[]>,
+    person: string,
+    { value, max }: { readonly value: string; readonly max: number },
+  ): boolean {
+    const known = seen.get(person) ?? [];
+    if (known.includes(value)) return false;
+    seen.set(person, [...known, value].slice(-max));
+    this.#save();
+    return known.length > 0;
+  }
+
+  /** What changes while a save is waiting goes with it. */
   #save(): void {
-    const known: Known = {
-      addresses: Object.fromEntries(this.#addresses),
-      config: this.#config,
-    };
-    this.#saving = this.#saving.then(() => write(this.#file, known)).catch(this.#onTrouble);
+    if (this.#isSaveWaiting) return;
+    this.#isSaveWaiting = true;
+    this.#saving = this.#saving
+      .then(() => {
+        this.#isSaveWaiting = false;
+        return write(this.#file, {
+          addresses: Object.fromEntries(this.#addresses),
+          programs: Object.fromEntries(this.#programs),
+          config: this.#config,
+        });
+      })
+      .catch(this.#onTrouble);
   }
 }
 
@@ -77,6 +111,11 @@ function networkOf(address: string): string {
   const rest = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = Array<string>(Math.max(0, 8 - groups.length - rest.length)).fill("0");
   return [...groups, ...zeros, ...rest].slice(0, 4).join(":");
+}
+
+/** Versions, connections and tabs are numbered; the program stays the same. */
+function programOf(applicationName: string): string {
+  return applicationName.replaceAll(/[\d.]*\d/g, "#").slice(0, MAX_PROGRAM_LENGTH);
 }
 
 async function read(file: string, onTrouble: (error: unknown) => void): Promise<Known> {

@@ -3,6 +3,12 @@ import type { AlertEvent } from "./event.ts";
 
 const MINUTE_MS = 60_000;
 
+/**
+ * What statements put together of somebody's guesses fail with (PostgreSQL docs, "PostgreSQL Error Codes"): no SQL, no
+ * such column, table or function, a wrong type, text that is no number, more rows or columns than the other side has.
+ */
+const PROBING = ["42601", "42703", "42P01", "42883", "42804", "22P02", "21000"];
+
 const ONCE = { times: 1, withinMs: MINUTE_MS, countedBy: "person" } as const;
 
 /** What is alerted about where the configuration says nothing else. */
@@ -37,6 +43,12 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
   },
   { ...ONCE, name: "approval-used", on: ["statement.approved"], severity: "warning" },
   {
+    ...ONCE,
+    name: "break-glass",
+    on: ["statement.break_glass"],
+    severity: "critical",
+  },
+  {
     name: "many-refusals",
     on: ["statement.refused"],
     times: 10,
@@ -51,6 +63,15 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
     withinMs: MINUTE_MS,
     countedBy: "person",
     severity: "warning",
+  },
+  {
+    name: "injection-probing",
+    on: ["statement.failed"],
+    sqlstates: PROBING,
+    times: 8,
+    withinMs: MINUTE_MS,
+    countedBy: "session",
+    severity: "critical",
   },
   {
     name: "failed-logins-from-an-address",
@@ -69,10 +90,26 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
     severity: "warning",
   },
   { ...ONCE, name: "new-address", on: ["login.new_address"], severity: "warning" },
+  { ...ONCE, name: "new-program", on: ["login.new_program"], severity: "warning" },
+  {
+    ...ONCE,
+    name: "unusual",
+    on: ["unusual.statement", "unusual.rows", "unusual.budget", "unusual.hours"],
+    severity: "warning",
+  },
+  { ...ONCE, name: "honeypot", on: ["unusual.honeypot"], severity: "critical" },
   {
     ...ONCE,
     name: "audit-log",
     on: ["audit.unavailable", "audit.available"],
+    severity: "critical",
+  },
+  { ...ONCE, name: "audit-tampered", on: ["audit.tampered"], severity: "critical" },
+  { ...ONCE, name: "backup-failed", on: ["backup.failed"], severity: "critical" },
+  {
+    ...ONCE,
+    name: "backup-stale",
+    on: ["backup.stale", "backup.fresh"],
     severity: "critical",
   },
   { ...ONCE, name: "upstream", on: ["upstream.down", "upstream.up"], severity: "critical" },
@@ -81,13 +118,19 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
 
 /** Whether the rule is about this event; how often it has to happen is another matter. */
 export function matches(rule: AlertRule, event: AlertEvent): boolean {
-  const { on, environments, principals, isDestructive } = rule;
+  const { on, environments, principals, isDestructive, rules, sqlstates } = rule;
   if (!on.includes(event.kind)) return false;
   if (environments !== undefined) {
     if (!("environment" in event) || !environments.includes(event.environment)) return false;
   }
   if (principals !== undefined) {
     if (!("person" in event) || !principals.includes(event.person)) return false;
+  }
+  if (rules !== undefined && !("rule" in event && rules.includes(event.rule))) return false;
+  if (sqlstates !== undefined) {
+    if (!("sqlstate" in event)) return false;
+    const { sqlstate } = event;
+    if (!sqlstates.some((wanted) => sqlstate.startsWith(wanted))) return false;
   }
   if (isDestructive === undefined) return true;
   return "isDestructive" in event && event.isDestructive === isDestructive;
@@ -100,11 +143,18 @@ export function isSilenced({ silence }: AlertRule, now: Date): boolean {
 /** Whose times are added up. */
 export function countedAs({ countedBy }: AlertRule, event: AlertEvent): string {
   switch (countedBy) {
+    case "session":
+      if ("session" in event) return event.session;
+      return personOf(event);
     case "person":
-      return "person" in event ? event.person : "claimed" in event ? event.claimed : "";
+      return personOf(event);
     case "address":
       return "address" in event ? event.address : "";
     case "nothing":
       return "";
   }
+}
+
+function personOf(event: AlertEvent): string {
+  return "person" in event ? event.person : "claimed" in event ? event.claimed : "";
 }

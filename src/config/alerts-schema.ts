@@ -7,14 +7,25 @@ export const ALERT_EVENTS = [
   "statement.refused",
   "statement.held",
   "statement.approved",
+  "statement.break_glass",
   "statement.failed",
   "request.created",
   "request.signed",
   "request.rejected",
   "login.failed",
   "login.new_address",
+  "login.new_program",
+  "unusual.statement",
+  "unusual.rows",
+  "unusual.budget",
+  "unusual.hours",
+  "unusual.honeypot",
   "audit.unavailable",
   "audit.available",
+  "audit.tampered",
+  "backup.failed",
+  "backup.stale",
+  "backup.fresh",
   "upstream.down",
   "upstream.up",
   "config.changed",
@@ -92,6 +103,16 @@ const alertRuleSchema = z.strictObject({
     .boolean()
     .optional()
     .describe("Only of statements that lose data or structure, or only of those that don't."),
+  rules: nonEmpty(name)
+    .optional()
+    .describe("Only what one of these decided or found: rules of the policy, or of `habits`."),
+  sqlstates: nonEmpty(
+    z
+      .string()
+      .regex(/^[0-9A-Z]{2}([0-9A-Z]{3})?$/, "must be an SQLSTATE such as 42703, or its class 42"),
+  )
+    .optional()
+    .describe("Of `statement.failed`: only with one of these, or of one of these classes."),
   times: z
     .int()
     .min(1)
@@ -100,9 +121,11 @@ const alertRuleSchema = z.strictObject({
     .describe("How often it has to happen within `within` before anybody is told."),
   within: duration({ min: "1s", max: "1d" }).prefault("1m").describe("The time for `times`."),
   counted_by: z
-    .enum(["person", "address", "nothing"])
+    .enum(["person", "session", "address", "nothing"])
     .default("person")
-    .describe("Whose times are added up; `person` is whoever they say they are at a failed login."),
+    .describe(
+      "Whose times are added up; `person` is whoever they say they are at a failed login, `session` the person where there is none.",
+    ),
   severity: z.enum(SEVERITIES).default("warning").describe("How bad it is."),
   sinks: nonEmpty(z.string()).optional().describe("Who is told; by default all of `sinks`."),
   silence: z

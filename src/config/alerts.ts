@@ -24,9 +24,13 @@ export interface AlertRule {
   /** People and workloads. */
   readonly principals?: readonly string[] | undefined;
   readonly isDestructive?: boolean | undefined;
+  /** Of the policy or of habits. */
+  readonly rules?: readonly string[] | undefined;
+  /** Five characters, or the two of a class. */
+  readonly sqlstates?: readonly string[] | undefined;
   readonly times: number;
   readonly withinMs: number;
-  readonly countedBy: "person" | "address" | "nothing";
+  readonly countedBy: "person" | "session" | "address" | "nothing";
   readonly severity: Severity;
   /** `undefined`: all. */
   readonly sinks?: readonly string[] | undefined;

@@ -45,12 +45,13 @@ export function approvedNotice(
 /** Of a mistyped statement as of one that probes: who tells them apart counts. */
 export function failedNotice(fields: SessionFields, judged: Judged, sqlstate: string): Notice {
   const { summary, sql } = what(judged);
-  return { kind: "statement.failed", ...whoAndWhere(fields), summary, sql, sqlstate };
+  const { session } = fields;
+  return { kind: "statement.failed", session, ...whoAndWhere(fields), summary, sql, sqlstate };
 }
 
-/** Data exceptions, and names or privileges that are not there: what guessing at a database gives. */
+/** Data exceptions, wrong cardinality, and names or privileges that are not there: what guessing at a database gives. */
 export function isGuess(sqlstate: string): boolean {
-  return sqlstate.startsWith("22") || sqlstate.startsWith("42");
+  return sqlstate.startsWith("22") || sqlstate.startsWith("42") || sqlstate.startsWith("21");
 }
 
 function whoAndWhere({ person, roles, client, environment, database }: SessionFields): {

@@ -6,7 +6,7 @@ import { DEFAULT_RULES } from "../../src/alerts/rules.ts";
 import { ALERT_EVENTS } from "../../src/config/alerts-schema.ts";
 import type { AlertRule } from "../../src/config/alerts.ts";
 import { openLog } from "../../src/telemetry/log.ts";
-import { failedLogin, HELD, LOGIN, REFUSED } from "./samples.ts";
+import { failedLogin, HELD, LOGIN, REFUSED, SAMPLES } from "./samples.ts";
 
 const AT = new Date("2027-03-14T09:26:53.000Z");
 beforeEach(() => {
@@ -26,7 +26,7 @@ function open(changes: Partial<AlertingOptions> = {}): { alerting: Alerting; sen
   const alerting = new Alerting({
     rules: DEFAULT_RULES,
     couriers: new Map([["chat", courier]]),
-    memory: { isNewAddress: () => false },
+    memory: { isNewAddress: () => false, isNewProgram: () => false },
     wording: { statements: "summary", requestUrl: undefined },
     groupMs: 300_000,
     maxPerMinute: 20,
@@ -49,13 +49,8 @@ function times<T>(count: number, make: (n: number) => T): T[] {
   return Array.from({ length: count }, (_, n) => make(n));
 }
 
-const SELECT_FAILS: Notice = {
-  ...LOGIN,
-  kind: "statement.failed",
-  sqlstate: "42703",
-  summary: "SELECT",
-  sql: "SELECT x",
-};
+const SELECT_FAILS = SAMPLES["statement.failed"];
+const PRIVILEGE_LACKS = { ...SELECT_FAILS, sqlstate: "42501" };
 
 test.each<[why: string, notices: readonly Notice[], expected: string[]]>([
   ["destruction is told at once", [HELD], ["destruction-attempted"]],
@@ -67,8 +62,15 @@ test.each<[why: string, notices: readonly Notice[], expected: string[]]>([
     times(10, () => REFUSED),
     ["destruction-attempted", "many-refusals"],
   ],
-  ["a mistyped statement is no news", times(19, () => SELECT_FAILS), []],
-  ["many are", times(20, () => SELECT_FAILS), ["many-errors"]],
+  ["a mistyped statement is no news", times(7, () => SELECT_FAILS), []],
+  ["eight in one session look like probing", times(8, () => SELECT_FAILS), ["injection-probing"]],
+  [
+    "eight in as many sessions don't",
+    times(8, (n) => ({ ...SELECT_FAILS, session: String(n) })),
+    [],
+  ],
+  ["nor do errors that no injection makes", times(19, () => PRIVILEGE_LACKS), []],
+  ["many of any kind are news", times(20, () => PRIVILEGE_LACKS), ["many-errors"]],
   ["a mistyped password is no news", times(4, () => failedLogin("alice")), []],
   [
     "five from one address are, whoever they say to be",
@@ -85,15 +87,31 @@ test.each<[why: string, notices: readonly Notice[], expected: string[]]>([
   expect(alertsOf(notices)).toEqual(expected);
 });
 
-test("a person's new address is told, an application's is not", () => {
-  const memory = { isNewAddress: () => true };
-  expect(alertsOf([LOGIN], { memory })).toEqual(["new-address"]);
+test("a person's new address and program are told, an application's are not", () => {
+  const memory = { isNewAddress: () => true, isNewProgram: () => true };
+  expect(alertsOf([LOGIN], { memory })).toEqual(["new-address", "new-program"]);
   expect(alertsOf([{ ...LOGIN, isPerson: false }], { memory })).toEqual([]);
 });
 
 test("there is a rule for everything that can happen", () => {
   const covered = new Set(DEFAULT_RULES.flatMap(({ on }) => on));
   expect([...covered].sort()).toEqual([...ALERT_EVENTS].sort());
+});
+
+test.each(ALERT_EVENTS)("%s is told by the rules that come with Twokey", (kind) => {
+  const sample = SAMPLES[kind];
+  const { alerting, sent } = open();
+  for (let n = 0; n < 10; n++) alerting.notice(sample);
+  expect(sent[0]).toMatchObject({
+    event: kind,
+    status: ["audit.available", "backup.fresh", "upstream.up"].includes(kind)
+      ? "resolved"
+      : "firing",
+    title: expect.stringMatching(/^\P{C}{10,}$/u) as string,
+    next: expect.stringMatching(/^\P{C}+$/u) as string,
+    ...("person" in sample && { who: { person: "alice" } }),
+    ...("rule" in sample && { rule: sample.rule }),
+  });
 });
 
 const RULE: AlertRule = {
@@ -113,8 +131,20 @@ test.each<[why: string, rule: Partial<AlertRule>, isTold: boolean]>([
   ["destruction", { isDestructive: true }, true],
   ["anything but destruction", { isDestructive: false }, false],
   ["another event", { on: ["statement.held"] }, false],
+  ["a rule of the policy", { rules: ["audit-tables-stay"] }, true],
+  ["another rule of the policy", { rules: ["two-people"] }, false],
+  ["SQLSTATEs, which a refusal has none of", { sqlstates: ["42"] }, false],
 ])("a rule can be about %s", (_, rule, isTold) => {
   expect(alertsOf([REFUSED], { rules: [{ ...RULE, ...rule }] })).toEqual(isTold ? ["mine"] : []);
+});
+
+test.each<[sqlstates: string[], isTold: boolean]>([
+  [["42703"], true],
+  [["42"], true],
+  [["22", "42P01"], false],
+])("a rule about SQLSTATEs %j", (sqlstates, isTold) => {
+  const rules = [{ ...RULE, on: ["statement.failed"] as const, sqlstates }];
+  expect(alertsOf([SELECT_FAILS], { rules })).toEqual(isTold ? ["mine"] : []);
 });
 
 test("a rule about places says nothing of what has none", () => {
@@ -168,6 +198,7 @@ test("repeats are told before the end", async () => {
 
 test("whoever gives notice does not fail by it", () => {
   const memory = {
+    isNewProgram: () => false,
     isNewAddress: (): boolean => {
       throw new Error("no");
     },

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { alertFacts } from "../../src/alerts/alert.ts";
-import { describe as describeEvent, type Wording } from "../../src/alerts/describe.ts";
+import { describe as describeEvent } from "../../src/alerts/describe.ts";
+import type { Wording } from "../../src/alerts/words.ts";
 import { ALERT, failedLogin, HELD, REFUSED } from "./samples.ts";
 
 const WORDING: Wording = { statements: "summary", requestUrl: undefined };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeEach, expect, test } from "vitest";
@@ -39,14 +39,36 @@ test("one person's address is new for another who has been elsewhere", async () 
   expect(memory.isNewAddress("bob", "10.0.0.7")).toBe(true);
 });
 
+test.each<[why: string, seen: string[], expected: boolean[]]>([
+  ["the first program of all is not new", ["psql"], [false]],
+  ["another one is, once", ["psql", "DBeaver 24.1.0 - Main", "psql"], [false, true, false]],
+  ["another version is the same program", ["DBeaver 24.1.0", "DBeaver 25.0"], [false, false]],
+  ["so is another connection", ["pgAdmin 4 - CONN:4711", "pgAdmin 4 - CONN:9"], [false, false]],
+])("%s", async (_, seen, expected) => {
+  const memory = await open();
+  expect(seen.map((name) => memory.isNewProgram("alice", name))).toEqual(expected);
+});
+
+test("what clients call themselves does not fill the memory", async () => {
+  const memory = await open();
+  for (let n = 0; n < 1000; n++) {
+    const letters = n.toString(26).replaceAll(/\d/g, (digit) => "qrstuvwxyz".charAt(Number(digit)));
+    memory.isNewProgram("alice", letters + "x".repeat(10_000));
+  }
+  await memory.close();
+  expect(statSync(file).size).toBeLessThan(10_000);
+});
+
 test("remembers over a restart", async () => {
   const before = await open();
   before.isNewAddress("alice", "10.0.0.7");
+  expect(before.isNewProgram("alice", "psql")).toBe(false);
   expect(before.isNewConfig("one")).toBe(false);
   await before.close();
   const after = await open();
   expect(after.isNewAddress("alice", "10.0.0.7")).toBe(false);
   expect(after.isNewAddress("alice", "192.0.2.1")).toBe(true);
+  expect(after.isNewProgram("alice", "DataGrip")).toBe(true);
   expect(after.isNewConfig("one")).toBe(false);
   expect(after.isNewConfig("two")).toBe(true);
   await after.close();

@@ -52,3 +52,98 @@ export function failedLogin(
 ): Extract<AlertEvent, { kind: "login.failed" }> {
   return { kind: "login.failed", claimed, address, reason: "wrong_password" };
 }
+
+const UNUSUAL = {
+  ...WHO,
+  rule: "shop-app",
+  session: "5a17e0c4b2d94f11",
+  summary: 'DELETE FROM "orders"',
+  sql: "DELETE FROM orders WHERE id = 1",
+};
+const REQUEST = {
+  person: "alice",
+  request: "R-7F3K2M",
+  summary: 'DROP TABLE "orders"',
+  rule: "two-people",
+  environment: "production",
+  database: "shop",
+};
+
+/** One of each kind. */
+export const SAMPLES: { readonly [K in AlertEvent["kind"]]: Extract<AlertEvent, { kind: K }> } = {
+  "statement.refused": REFUSED,
+  "statement.held": HELD,
+  "statement.approved": {
+    ...REFUSED,
+    kind: "statement.approved",
+    request: "R-7F3K2M",
+    signers: ["bob"],
+    session: "5a17e0c4b2d94f11",
+  },
+  "statement.break_glass": {
+    ...REFUSED,
+    kind: "statement.break_glass",
+    request: "R-7F3K2M",
+    reason: "the shop is down, nobody else is awake",
+    session: "5a17e0c4b2d94f11",
+  },
+  "statement.failed": {
+    ...WHO,
+    kind: "statement.failed",
+    session: "5a17e0c4b2d94f11",
+    sqlstate: "42703",
+    summary: "SELECT",
+    sql: "SELECT x",
+  },
+  "request.created": { ...REQUEST, kind: "request.created", approvers: ["lead"] },
+  "request.signed": { ...REQUEST, kind: "request.signed", signer: "bob", isComplete: true },
+  "request.rejected": { ...REQUEST, kind: "request.rejected", by: "bob", reason: "not today" },
+  "login.failed": failedLogin("alice"),
+  "login.new_address": { ...WHO, kind: "login.new_address" },
+  "login.new_program": { ...WHO, kind: "login.new_program" },
+  "unusual.statement": { ...UNUSUAL, kind: "unusual.statement", shape: "1dcf1bb1f013d569" },
+  "unusual.rows": {
+    ...UNUSUAL,
+    kind: "unusual.rows",
+    of: "delete",
+    rows: 50_000,
+    limit: 1000,
+    by: "threshold",
+  },
+  "unusual.budget": {
+    ...UNUSUAL,
+    kind: "unusual.budget",
+    of: "delete",
+    rows: 1200,
+    limit: 1000,
+    windowMs: 3_600_000,
+  },
+  "unusual.hours": { ...UNUSUAL, kind: "unusual.hours" },
+  "unusual.honeypot": { ...UNUSUAL, kind: "unusual.honeypot", table: "salaries_2019" },
+  "audit.unavailable": {
+    kind: "audit.unavailable",
+    directory: "/var/lib/twokey/audit",
+    cause: "ENOSPC: no space left on device, write",
+  },
+  "audit.available": { kind: "audit.available", directory: "/var/lib/twokey/audit" },
+  "audit.tampered": {
+    kind: "audit.tampered",
+    directory: "/var/lib/twokey/audit",
+    finding: "record 4711 of chain 00112233aabbccdd was changed",
+  },
+  "backup.failed": { kind: "backup.failed", database: "shop", cause: "pg_dump left with 1" },
+  "backup.stale": {
+    kind: "backup.stale",
+    database: "shop",
+    ageSeconds: 93_600,
+    maxAgeSeconds: 86_400,
+  },
+  "backup.fresh": { kind: "backup.fresh", database: "shop" },
+  "upstream.down": { kind: "upstream.down", upstream: "main", cause: "connection refused" },
+  "upstream.up": { kind: "upstream.up", upstream: "main" },
+  "config.changed": {
+    kind: "config.changed",
+    file: "/etc/twokey/twokey.yaml",
+    sha256: "ab".repeat(32),
+  },
+};
