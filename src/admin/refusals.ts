@@ -22,6 +22,16 @@ export function approvalRefused(because: DoesNotCount): Problem {
         "you may not approve your own request",
         "ask somebody of the approving groups to sign",
       );
+    case "other_act":
+      return refused("the document is no approval by a second person, nor the breaking of a glass");
+    case "not_own_request":
+      return refused("only the requester can break the glass for a request");
+    case "may_not_break_glass":
+      return because.groups.length === 0
+        ? refused("the rule lets nobody go alone", "ask somebody of the approving groups to sign")
+        : refused(`only members of ${because.groups.join(", ")} may go alone`);
+    case "frozen":
+      return refused(`nothing is approved during the freeze ${because.freeze}`, "wait for its end");
     case "requesters_key":
       return refused("that key belongs to the requester, too, so it can't be the second one");
     case "not_in_group":
@@ -91,6 +101,8 @@ export function transitionRefused(because: RefusedTransition): Problem {
       return new Problem("wrong-state", "the request has all its signatures already");
     case "other_request":
       return new Problem("approval-refused", "the document is for another request");
+    case "no_review_open":
+      return new Problem("wrong-state", "no review of the request is open");
     case "not_approved":
     case "step_taken":
     case "not_due":

@@ -1,4 +1,4 @@
-import type { CountingApproval } from "./admit.ts";
+import type { CountingApproval, CountingReview } from "./admit.ts";
 import { parseApprovalDocument } from "./document.ts";
 import type { Instant } from "./instant.ts";
 import {
@@ -32,10 +32,25 @@ export function addApproval(
   }
   const all = [...documents, document];
   const approvals = [...request.approvals, signed];
-  if (all.length < request.asked.terms.signatures) return moved({ ...request, approvals });
+  const isAlone = document.act === "break_glass";
+  if (!isAlone && all.length < request.asked.terms.signatures) {
+    return moved({ ...request, approvals });
+  }
   const untils = all.map(({ validity }) => validity.until).sort();
   const expiresAt = untils[0] ?? request.expiresAt;
-  return moved({ ...request, approvals, state: { kind: "approved" }, expiresAt });
+  return moved({
+    ...request,
+    approvals,
+    state: { kind: "approved" },
+    expiresAt,
+    ...(isAlone && { review: { kind: "open", since: now, reminders: 0 } }),
+  });
+}
+
+/** A second person has looked at what was done when the glass was broken; whatever has become of the request by now. */
+export function addReview(request: Request, { signed }: CountingReview, now: Instant): Transition {
+  if (request.review?.kind !== "open") return refused({ kind: "no_review_open" });
+  return moved({ ...request, review: { kind: "signed", at: now, signed } });
 }
 
 function isSignedBy({ document: message, signature }: SignedApproval, key: SshPublicKey): boolean {

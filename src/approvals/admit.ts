@@ -1,7 +1,10 @@
+import { assertNever } from "../base/assert-never.ts";
 import { canonicalJson, type Json } from "../base/canonical-json.ts";
 import type { ApprovalTerms } from "../policy/decision.ts";
+import { frozenBy } from "../policy/freeze.ts";
 import { isKeyOf, matchSigner, type AllowedSigners, type SignerMatch } from "./allowed-signers.ts";
 import { parseApprovalDocument, type ApprovalDocument } from "./document.ts";
+import { recycleOf } from "./draft.ts";
 import type { Instant } from "./instant.ts";
 import { Malformed } from "./malformed.ts";
 import type { Request, SignedApproval } from "./request.ts";
@@ -36,6 +39,15 @@ export interface CountingApproval {
 }
 const admitted: unique symbol = Symbol("admitted");
 
+/** Made by {@link admitReview} alone. */
+export interface CountingReview {
+  readonly signed: SignedApproval;
+  readonly document: ApprovalDocument;
+  readonly key: SshPublicKey;
+  readonly [reviewed]: true;
+}
+const reviewed: unique symbol = Symbol("reviewed");
+
 export type Admission =
   | { readonly kind: "counts"; readonly approval: CountingApproval }
   | { readonly kind: "does_not_count"; readonly because: DoesNotCount };
@@ -44,7 +56,13 @@ export type DoesNotCount =
   | Exclude<Verification, { readonly kind: "verified" }>
   /** A member of the document that differs from the request or from what is to be run. */
   | { readonly kind: "other"; readonly member: BoundMember }
+  /** A review is no approval, nor the other way round. */
+  | { readonly kind: "other_act" }
   | { readonly kind: "own_request" }
+  /** Who breaks the glass goes alone, not for somebody else. */
+  | { readonly kind: "not_own_request" }
+  | { readonly kind: "may_not_break_glass"; readonly groups: readonly string[] }
+  | { readonly kind: "frozen"; readonly freeze: string }
   /** The registry lets this key sign for the requester too, so it may be the same person. */
   | { readonly kind: "requesters_key" }
   | { readonly kind: "not_in_group"; readonly groups: readonly string[] }
@@ -63,6 +81,8 @@ const BOUND_MEMBERS = [
   "upstream",
   "rule",
   "statements",
+  "access",
+  "recycle",
 ] as const;
 export type BoundMember = (typeof BOUND_MEMBERS)[number];
 
@@ -106,10 +126,30 @@ export function admit(
   const { document, key } = verification;
   const because =
     whyNotBound(document, request) ??
-    whyNotApprover(document, { key, terms, registry }) ??
+    whyNotActing(document, { key, terms, registry, now }) ??
     whyNotTerms(document, { terms, now });
   if (because !== undefined) return no(because);
   return { kind: "counts", approval: { signed, document, key, [admitted]: true } };
+}
+
+/** Does this count as a second person's look at what was done when the glass was broken? It lets nothing run. */
+export function admitReview(
+  signed: SignedApproval,
+  { request, registry, now }: Omit<Parameters<typeof admit>[1], "terms">,
+):
+  | { readonly kind: "counts"; readonly review: CountingReview }
+  | { readonly kind: "does_not_count"; readonly because: DoesNotCount } {
+  const verification = verifyApproval(signed, { registry, now });
+  if (verification.kind !== "verified") return no(verification);
+  const { document, key } = verification;
+  const { terms } = request.asked;
+  const because =
+    whyNotBound(document, request) ??
+    (document.act === "review" ? undefined : ({ kind: "other_act" } as const)) ??
+    whyNotApprover(document, { key, terms, registry }) ??
+    whyNotNow(document, now);
+  if (because !== undefined) return no(because);
+  return { kind: "counts", review: { signed, document, key, [reviewed]: true } };
 }
 
 function parseOrWhyNot(text: string): ApprovalDocument | string {
@@ -125,15 +165,53 @@ function whyNotBound(
   document: ApprovalDocument,
   { id, asked }: Pick<Request, "id" | "asked">,
 ): DoesNotCount | undefined {
-  const expected = { ...asked, request: id };
-  const member = BOUND_MEMBERS.find(
-    (name) => canonical(document[name]) !== canonical(expected[name]),
-  );
+  const expected = { access: undefined, submitter: undefined, ...asked, request: id };
+  const bound = { ...expected, recycle: recycleOf(asked).recycle };
+  const member = BOUND_MEMBERS.find((name) => canonical(document[name]) !== canonical(bound[name]));
   return member === undefined ? undefined : { kind: "other", member };
 }
 
 function canonical(value: ApprovalDocument[BoundMember]): string {
   return value === undefined ? "" : canonicalJson(value as Json);
+}
+
+function whyNotActing(
+  document: ApprovalDocument,
+  {
+    key,
+    terms,
+    registry,
+    now,
+  }: { key: SshPublicKey; terms: ApprovalTerms; registry: Registry; now: Instant },
+): DoesNotCount | undefined {
+  switch (document.act) {
+    case "break_glass":
+      return whyNotAlone(document, { terms, registry });
+    case "review":
+      return { kind: "other_act" };
+    case undefined:
+      return whyNotApprover(document, { key, terms, registry }) ?? whyFrozen(terms, now);
+    default:
+      return assertNever(document.act);
+  }
+}
+
+/** The requester, alone: in a group that may, and with a reason. */
+function whyNotAlone(
+  { approver, requester, reason }: ApprovalDocument,
+  { terms: { breakGlass }, registry }: { terms: ApprovalTerms; registry: Registry },
+): DoesNotCount | undefined {
+  if (approver !== requester) return { kind: "not_own_request" };
+  const groups = registry.groups.get(approver) ?? [];
+  if (!breakGlass.some((group) => groups.includes(group))) {
+    return { kind: "may_not_break_glass", groups: breakGlass };
+  }
+  return reason.trim() === "" ? { kind: "reason_missing" } : undefined;
+}
+
+function whyFrozen({ freezes }: ApprovalTerms, now: Instant): DoesNotCount | undefined {
+  const freeze = frozenBy(freezes, new Date(now));
+  return freeze === undefined ? undefined : { kind: "frozen", freeze: freeze.name };
 }
 
 function whyNotApprover(
@@ -151,11 +229,16 @@ function whyNotApprover(
 }
 
 function whyNotTerms(
-  { validity: { from, until }, uses, reason }: ApprovalDocument,
+  document: ApprovalDocument,
   { terms, now }: { terms: ApprovalTerms; now: Instant },
 ): DoesNotCount | undefined {
-  if (now < from) return { kind: "not_yet_valid", from };
-  if (now >= until) return { kind: "no_longer_valid", until };
+  const {
+    validity: { from, until },
+    uses,
+    reason,
+  } = document;
+  const because = whyNotNow(document, now);
+  if (because !== undefined) return because;
   const seconds = (Date.parse(until) - Date.parse(from)) / 1000;
   // Written so that a limit which is no number admits nothing.
   if (!(seconds <= terms.maxValiditySeconds)) {
@@ -166,6 +249,15 @@ function whyNotTerms(
   return undefined;
 }
 
-function no(because: DoesNotCount): Admission {
+function whyNotNow(
+  { validity: { from, until } }: ApprovalDocument,
+  now: Instant,
+): DoesNotCount | undefined {
+  if (now < from) return { kind: "not_yet_valid", from };
+  if (now >= until) return { kind: "no_longer_valid", until };
+  return undefined;
+}
+
+function no(because: DoesNotCount): Extract<Admission, { kind: "does_not_count" }> {
   return { kind: "does_not_count", because };
 }

@@ -4,7 +4,7 @@ import { admit, type CountingApproval, type DoesNotCount, type Registry } from "
 import { isSameParameters, type BoundParameter } from "./bound-parameters.ts";
 import type { Instant } from "./instant.ts";
 import type { RequestId } from "./request-id.ts";
-import { expireRequest, type Request, type RequestState } from "./request.ts";
+import { expireRequest, stepsAUse, type Request, type RequestState } from "./request.ts";
 import { isSameKey } from "./ssh-key.ts";
 
 /** What is about to be run, by whom and where, and what the rule asks for it. */
@@ -71,7 +71,7 @@ export function covers(
       continue;
     }
     const { approvals, refused } = countSignatures(request, demand.terms, { registry, now });
-    const needed = neededSignatures(demand.terms);
+    const needed = neededSignatures(demand.terms, approvals);
     if (approvals.length >= needed) {
       return { kind: "covered", request, step: request.uses.length, approvals };
     }
@@ -89,13 +89,18 @@ export function isSigned(
   request: Request,
   { registry, now }: { readonly registry: Registry; readonly now: Instant },
 ): boolean {
-  const { terms } = request.asked;
+  // A freeze passes.
+  const terms = { ...request.asked.terms, freezes: [] };
   const { approvals } = countSignatures(request, terms, { registry, now });
-  return approvals.length >= neededSignatures(terms);
+  return approvals.length >= neededSignatures(terms, approvals);
 }
 
 /** INVARIANT: a statement that needs approval needs one signature at least, whatever the terms say. */
-function neededSignatures({ signatures }: ApprovalTerms): number {
+function neededSignatures(
+  { signatures }: ApprovalTerms,
+  counting: readonly CountingApproval[],
+): number {
+  if (counting.some(({ document }) => document.act === "break_glass")) return 1;
   return Number.isSafeInteger(signatures) && signatures > 1 ? signatures : 1;
 }
 
@@ -158,7 +163,7 @@ function countSignatures(
 }
 
 function isUsedUp({ uses, asked }: Request, { document }: CountingApproval): boolean {
-  return uses.length >= document.uses * asked.statements.length;
+  return uses.length >= document.uses * stepsAUse(asked);
 }
 
 function isSamePerson(a: CountingApproval, b: CountingApproval): boolean {

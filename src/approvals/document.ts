@@ -15,21 +15,25 @@ import {
 } from "./strict-json.ts";
 
 /**
- * The approval document, version 1: what an approver signs. One JSON object in canonical form (RFC 8785: members
+ * The approval document, version 2: what an approver signs. One JSON object in canonical form (RFC 8785: members
  * sorted, no blanks, UTF-8, no newline at the end), so that one approval is one string of bytes. Those bytes are
  * signed with SSHSIG in the namespace `approval@twokey`; nothing else is needed to check them years later.
  *
  *     type         "twokey-approval"
- *     version      1
+ *     version      2; documents of version 1, which lack the members marked (2), stay good
  *     request      number of the request that this answers: "R-" and six digits of Crockford's base 32
  *     requester    name of the person or workload who may run the statements
  *     submitter    (optional) name of the person who asked in the requester's name, as for a workload
  *     approver     name of the person who signs: the principal in allowed_signers, never requester or submitter
- *     statements   list of 1 to 1000, to be run in this order, each:
+ *     act          (2, optional) what the signature is, where it is no approval by a second person: "break_glass", by the
+ *                  requester alone, or "review", by a second person after the glass was broken, which lets nothing run
+ *     statements   list of 1 to 1000, to be run in this order (empty where access is asked for instead), each:
  *       sql          the exact text, as it is sent to the server
  *       sha256       SHA-256 of the text's UTF-8 bytes in lower-case hex (for `sha256sum`; the text decides)
  *       parameters   "none", "any" (only where the rule allows), or the list of values bound to $1, $2, …, each:
  *                    {oid, text} | {oid, hex} | {oid, null: true}, or for long ones {oid, format, bytes, sha256}
+ *     access       (2, optional) {role, seconds}: instead of statements, a role that the requester has for so long
+ *     recycle      (2, optional) {keep_seconds}: what the statement drops is not dropped but moved aside, and kept so long
  *     database     name of the database
  *     environment  name of the environment
  *     upstream     name of the server behind Twokey
@@ -38,7 +42,9 @@ import {
  *     validity     {from, until}: RFC 3339, UTC, whole seconds; from ≤ now < until
  *     reason       the approver's own words; may be empty where the rule asks for none
  *     nonce        32 hex digits, so that no two approvals are ever the same
- *     impact       (optional) an object: what the approver was shown about the consequences
+ *     impact       (optional) an object: what was measured on the server and shown of the consequences (`impact.ts`)
+ *     context      (2, optional) an object: what else was shown: {client, roles, recent}, `recent` being the statements
+ *                  that the session had run before, each {at, sql}
  *
  * The whole is at most 1 MiB, nested at most 16 deep, names have at most 256 characters. Unknown members are refused.
  *
@@ -59,12 +65,15 @@ import {
  */
 export interface ApprovalDocument {
   readonly type: "twokey-approval";
-  readonly version: 1;
+  readonly version: 1 | 2;
   readonly request: RequestId;
   readonly requester: string;
   readonly submitter?: string;
   readonly approver: string;
+  readonly act?: "break_glass" | "review";
   readonly statements: readonly ApprovedStatement[];
+  readonly access?: ApprovedAccess;
+  readonly recycle?: { readonly keep_seconds: number };
   readonly database: string;
   readonly environment: string;
   readonly upstream: string;
@@ -74,6 +83,13 @@ export interface ApprovalDocument {
   readonly reason: string;
   readonly nonce: string;
   readonly impact?: Readonly<Record<string, Json>>;
+  readonly context?: Readonly<Record<string, Json>>;
+}
+
+/** A role of Twokey's that somebody has for a while. */
+export interface ApprovedAccess {
+  readonly role: string;
+  readonly seconds: number;
 }
 
 export interface ApprovedStatement {
@@ -86,6 +102,7 @@ export const MAX_DOCUMENT_BYTES = 1_048_576;
 const MAX_STATEMENTS = 1000;
 const MAX_REASON_CHARACTERS = 2000;
 const MAX_USES = 10_000;
+const MAX_SECONDS = 10 * 366 * 24 * 3600;
 
 /** @throws Malformed if the document breaks a limit or rule of its format, so that nobody signs what nobody accepts */
 export function encodeApprovalDocument(document: ApprovalDocument): string {
@@ -97,19 +114,25 @@ export function encodeApprovalDocument(document: ApprovalDocument): string {
 /** @throws Malformed unless `text` is exactly what {@link encodeApprovalDocument} makes of some document */
 export function parseApprovalDocument(text: string): ApprovalDocument {
   const value = parseCanonicalJson(text, { maxBytes: MAX_DOCUMENT_BYTES });
-  const members = readMembers(value, "document", { required: REQUIRED, optional: OPTIONAL });
+  const version = isObject(value) ? value["version"] : undefined;
+  const optional = version === 1 ? OPTIONAL_IN_1 : OPTIONAL;
+  const members = readMembers(value, "document", { required: REQUIRED, optional });
   if (members.type !== "twokey-approval") throw new Malformed("not an approval document");
-  if (members.version !== 1) throw new Malformed("approval document of an unknown version");
+  if (version !== 1 && version !== 2) {
+    throw new Malformed("approval document of an unknown version");
+  }
+  const access = readOptional(members.access, readAccess);
   return {
     type: "twokey-approval",
-    version: 1,
+    version,
     request: readRequestId(members.request),
     requester: readName(members.requester, "requester"),
-    ...(members.submitter === undefined
-      ? {}
-      : { submitter: readName(members.submitter, "submitter") }),
+    ...present("submitter", members.submitter, (name) => readName(name, "submitter")),
     approver: readName(members.approver, "approver"),
-    statements: parseApprovedStatements(members.statements),
+    ...present("act", members.act, readAct),
+    statements: parseApprovedStatements(members.statements, { isEmpty: access !== undefined }),
+    ...present("access", access, (read) => read),
+    ...present("recycle", members.recycle, readRecycle),
     database: readName(members.database, "database"),
     environment: readName(members.environment, "environment"),
     upstream: readName(members.upstream, "upstream"),
@@ -118,7 +141,8 @@ export function parseApprovalDocument(text: string): ApprovalDocument {
     validity: readValidity(members.validity),
     reason: readText(members.reason, "reason", { maxCharacters: MAX_REASON_CHARACTERS }),
     nonce: readNonce(members.nonce),
-    ...(members.impact === undefined ? {} : { impact: readImpact(members.impact) }),
+    ...present("impact", members.impact, (impact) => readObject(impact, "impact")),
+    ...present("context", members.context, (context) => readObject(context, "context")),
   };
 }
 
@@ -139,15 +163,33 @@ const REQUIRED = [
   "nonce",
 ] as const;
 
-const OPTIONAL = ["submitter", "impact"] as const;
+const OPTIONAL = ["submitter", "impact", "act", "access", "recycle", "context"] as const;
+const OPTIONAL_IN_1: readonly (typeof OPTIONAL)[number][] = ["submitter", "impact"];
+
+/** A member, where there is one. */
+function present<Name extends string, From, To>(
+  name: Name,
+  value: From | undefined,
+  read: (value: From) => To,
+): Partial<Record<Name, To>> {
+  return value === undefined ? {} : ({ [name]: read(value) } as Record<Name, To>);
+}
+
+function readOptional<To>(value: Json | undefined, read: (value: Json) => To): To | undefined {
+  return value === undefined ? undefined : read(value);
+}
 
 export function approvedStatement(sql: string, parameters: ParameterTerms): ApprovedStatement {
   return { sql, sha256: sha256(sql), parameters };
 }
 
 /** @throws Malformed unless each element has its text's own SHA-256 and nothing besides */
-export function parseApprovedStatements(value: Json | undefined): readonly ApprovedStatement[] {
-  return readList(value, "statements", { min: 1, max: MAX_STATEMENTS }).map((element, index) => {
+function parseApprovedStatements(
+  value: Json | undefined,
+  { isEmpty }: { readonly isEmpty: boolean },
+): readonly ApprovedStatement[] {
+  const count = isEmpty ? { min: 0, max: 0 } : { min: 1, max: MAX_STATEMENTS };
+  return readList(value, "statements", count).map((element, index) => {
     const at = `statements[${index}]`;
     const members = readMembers(element, at, { required: ["sql", "sha256", "parameters"] });
     const sql = readText(members.sql, `${at}.sql`, { maxCharacters: MAX_DOCUMENT_BYTES });
@@ -182,7 +224,29 @@ function readNonce(value: Json): string {
   return nonce;
 }
 
-function readImpact(value: Json): Readonly<Record<string, Json>> {
-  if (!isObject(value)) throw new Malformed("impact is not an object");
+function readAct(value: Json): "break_glass" | "review" {
+  if (value !== "break_glass" && value !== "review") throw new Malformed("act is unknown");
+  return value;
+}
+
+function readAccess(value: Json): ApprovedAccess {
+  const members = readMembers(value, "access", { required: ["role", "seconds"] });
+  return {
+    role: readName(members.role, "access.role"),
+    seconds: readSeconds(members.seconds, "access.seconds"),
+  };
+}
+
+function readRecycle(value: Json): { readonly keep_seconds: number } {
+  const members = readMembers(value, "recycle", { required: ["keep_seconds"] });
+  return { keep_seconds: readSeconds(members.keep_seconds, "recycle.keep_seconds") };
+}
+
+function readSeconds(value: Json, at: string): number {
+  return readInteger(value, at, { min: 1, max: MAX_SECONDS });
+}
+
+function readObject(value: Json, at: string): Readonly<Record<string, Json>> {
+  if (!isObject(value)) throw new Malformed(`${at} is not an object`);
   return value;
 }

@@ -13,6 +13,7 @@ export function draftApproval(
     uses = 1,
     validitySeconds = asked.terms.maxValiditySeconds,
     reason = "",
+    act,
     impact,
   }: {
     readonly approver: string;
@@ -23,17 +24,22 @@ export function draftApproval(
     /** As long as the rule allows, where nothing is said. */
     readonly validitySeconds?: number | undefined;
     readonly reason?: string | undefined;
+    /** What it is, where it is no approval by a second person. */
+    readonly act?: NonNullable<ApprovalDocument["act"]> | undefined;
     readonly impact?: Readonly<Record<string, Json>> | undefined;
   },
 ): ApprovalDocument {
   return {
     type: "twokey-approval",
-    version: 1,
+    version: 2,
     request: id,
     requester: asked.requester,
     ...(asked.submitter === undefined ? {} : { submitter: asked.submitter }),
     approver,
+    ...(act === undefined ? {} : { act }),
     statements: asked.statements,
+    ...(asked.access === undefined ? {} : { access: asked.access }),
+    ...recycleOf(asked),
     database: asked.database,
     environment: asked.environment,
     upstream: asked.upstream,
@@ -43,5 +49,17 @@ export function draftApproval(
     reason,
     nonce: Buffer.from(nonce).toString("hex"),
     ...(impact === undefined ? {} : { impact }),
+    context: { client: asked.client, roles: asked.roles, recent: recentOf(asked) },
   };
+}
+
+function recentOf({ recent = [] }: Request["asked"]): Json {
+  return recent.map(({ at, sql }) => ({ at, sql }));
+}
+
+/** What an approval says of the recycle bin, where the rule moves there what the statement drops. */
+export function recycleOf({
+  terms: { recycleSeconds },
+}: Pick<Request["asked"], "terms">): Pick<ApprovalDocument, "recycle"> {
+  return recycleSeconds === 0 ? {} : { recycle: { keep_seconds: recycleSeconds } };
 }

@@ -3,7 +3,7 @@ import { assertNever } from "../base/assert-never.ts";
 import { canonicalJson, type Json } from "../base/canonical-json.ts";
 import { sha256, type Sha256 } from "../base/digest.ts";
 import type { ApprovalTerms } from "../policy/decision.ts";
-import { parseApprovalDocument, type ApprovedStatement } from "./document.ts";
+import { parseApprovalDocument, type ApprovedAccess, type ApprovedStatement } from "./document.ts";
 import type { Instant } from "./instant.ts";
 import type { RequestId } from "./request-id.ts";
 
@@ -22,11 +22,21 @@ export interface Asked {
   readonly terms: ApprovalTerms;
   /** To be run in this order; one, unless a migration is signed ahead. */
   readonly statements: readonly ApprovedStatement[];
+  /** Instead of statements: a role for a while. */
+  readonly access?: ApprovedAccess;
+  /** What the session had run just before, the newest last; for the approver to read. */
+  readonly recent?: readonly RecentStatement[];
   /** What lists and alerts call it: `DROP DATABASE "shop"`. */
   readonly summary: string;
   readonly effects: readonly string[];
   /** The requester's own words; may be empty. */
   readonly reason: string;
+}
+
+/** A statement that the requester's session ran before, cut where it is long. */
+interface RecentStatement {
+  readonly at: Instant;
+  readonly sql: string;
 }
 
 /** A signed document as it came: what a stranger needs to check it, besides the registry. */
@@ -72,7 +82,18 @@ export interface Request {
   readonly timesAsked: number;
   readonly approvals: readonly SignedApproval[];
   readonly uses: readonly Use[];
+  /** Once the glass was broken: a second person still has to look at what was done. */
+  readonly review?: Review;
 }
+
+type Review =
+  | {
+      readonly kind: "open";
+      readonly since: Instant;
+      /** How often people have been reminded of it. */
+      readonly reminders: number;
+    }
+  | { readonly kind: "signed"; readonly at: Instant; readonly signed: SignedApproval };
 
 /** What comes of trying to move a request on. */
 export type Transition =
@@ -86,6 +107,7 @@ export type RefusedTransition =
   | { readonly kind: "already_approved" }
   | { readonly kind: "other_request" }
   | { readonly kind: "not_due" }
+  | { readonly kind: "no_review_open" }
   /** Somebody else took this step; look again, there may be another use left. */
   | { readonly kind: "step_taken" };
 
@@ -98,7 +120,9 @@ type ClosedState = Exclude<RequestState, { readonly kind: "pending" | "approved"
 export function joinKey(asked: Asked): Sha256 {
   const { requester, submitter, database, environment, upstream, rule, terms, statements } = asked;
   const place = { database, environment, upstream };
-  const same = { requester, submitter: submitter ?? null, ...place, rule, terms, statements };
+  const access = asked.access === undefined ? {} : { access: asked.access };
+  const what = { rule, terms, statements, ...access };
+  const same = { requester, submitter: submitter ?? null, ...place, ...what };
   return sha256(canonicalJson(same as unknown as Json));
 }
 
@@ -166,7 +190,12 @@ export function takeUse(request: Request, use: Use): Transition {
 /** The most careful of the approvers decides how often the whole list may run. */
 function stepsAllowed({ approvals, asked }: Request): number {
   const uses = approvals.map(({ document }) => parseApprovalDocument(document).uses);
-  return Math.min(...uses) * asked.statements.length;
+  return Math.min(...uses) * stepsAUse(asked);
+}
+
+/** How many steps one use has: each statement is one, and access is one. */
+export function stepsAUse({ statements }: Asked): number {
+  return Math.max(1, statements.length);
 }
 
 export function closedAt(request: Request, now: Instant): Transition | undefined {

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { AUTH_METHODS } from "../policy/client.ts";
 import { parseNetwork } from "../policy/network.ts";
-import { parseSchedule, WEEKDAYS } from "../policy/schedule.ts";
+import { parseMinuteOfWeek, type Freeze } from "../policy/freeze.ts";
+import { localTimeIn, WEEKDAYS } from "../policy/local-time.ts";
+import { parseSchedule } from "../policy/schedule.ts";
 import { effect, messageOf, name, nonEmpty, parsedBy } from "./schema-parts.ts";
 import { duration } from "./units.ts";
 
@@ -92,6 +94,58 @@ const conditions = {
     .describe("At these times of the week."),
 };
 
+const freezeSchema = z
+  .strictObject({
+    name: name.describe("Stands in refusals."),
+    from: z
+      .string()
+      .describe(
+        "When it begins: every week (`fri 16:00`) or once (`2026-12-23T18:00:00Z`), as `to`.",
+      ),
+    to: z.string().describe("When it ends."),
+    time_zone: z
+      .string()
+      .optional()
+      .describe("Such as `Europe/Madrid`, of a weekly one; by default `UTC`."),
+  })
+  .transform((freeze, context): Freeze => {
+    try {
+      return toFreeze(freeze);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: messageOf(error) });
+      return z.NEVER;
+    }
+  });
+
+function toFreeze({
+  name: its,
+  from,
+  to,
+  time_zone: timeZone = "UTC",
+}: {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly time_zone?: string | undefined;
+}): Freeze {
+  const [fromInstant, toInstant] = [from, to].map((text) =>
+    z.iso.datetime().safeParse(text).success ? new Date(text) : undefined,
+  );
+  if (fromInstant !== undefined && toInstant !== undefined) {
+    if (fromInstant >= toInstant) throw new Error("ends before it begins");
+    return {
+      name: its,
+      kind: "once",
+      from: fromInstant.toISOString(),
+      to: toInstant.toISOString(),
+    };
+  }
+  localTimeIn(timeZone);
+  const [fromMinute, toMinute] = [parseMinuteOfWeek(from), parseMinuteOfWeek(to)];
+  if (fromMinute === toMinute) throw new Error("begins and ends at once");
+  return { name: its, kind: "weekly", fromMinute, toMinute, timeZone };
+}
+
 /** Terms of an approval; what is left out comes from `approvals.defaults`, and there from what is described. */
 export const approvalSchema = z.strictObject({
   approvers: nonEmpty(z.string())
@@ -128,6 +182,12 @@ export const approvalSchema = z.strictObject({
   hold_for: duration({ min: "1s", max: "24h" })
     .optional()
     .describe("How long a session is held. By default `10m`."),
+  freeze: z
+    .array(freezeSchema)
+    .optional()
+    .describe(
+      "Times when nothing may be signed, nor run by what was signed before. By default none.",
+    ),
 });
 
 const common = {

@@ -81,7 +81,7 @@ function decideStatement(
     });
   }
   const rule = policy.rules.find((candidate) => matches(candidate, situation));
-  if (rule !== undefined) return outcomeOf(rule, place, index);
+  if (rule !== undefined) return outcomeOf(rule, situation, index);
   return block(place, {
     rule: "builtin:no-rule",
     statement: index,
@@ -92,11 +92,21 @@ function decideStatement(
 
 function outcomeOf(
   { name: rule, outcome }: Rule,
-  place: Place,
-  statement: number | undefined,
+  { place, statement }: Situation,
+  index: number | undefined,
 ): Decision {
   if (outcome.action === "allow") return allow(rule, place);
-  return { ...outcome, rule, environment: place.environment, statement };
+  const decision = { rule, environment: place.environment, statement: index };
+  if (outcome.action === "block") return { ...outcome, ...decision };
+  const { recycleSeconds } = outcome.terms;
+  const terms = { ...outcome.terms, recycleSeconds: isMovable(statement) ? recycleSeconds : 0 };
+  return { ...outcome, ...decision, terms };
+}
+
+/** Whole tables, schemas and databases can be moved aside; of everything else a drop is a drop. */
+function isMovable({ node, objects }: Situation["statement"]): boolean {
+  if (node === "DropdbStmt") return true;
+  return node === "DropStmt" && objects.every(({ kind }) => kind === "table" || kind === "schema");
 }
 
 /** A text that nobody could read may do anything, so it is judged in every place that it might reach. */
@@ -152,6 +162,7 @@ function decideSyntaxError(policy: Policy, situation: Situation, message: string
 }
 
 const UNPARSED_STATEMENT: Situation["statement"] = {
+  node: undefined,
   effects: ["unparsed"],
   destructive: true,
   objects: [],

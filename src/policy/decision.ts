@@ -1,3 +1,5 @@
+import type { Freeze } from "./freeze.ts";
+
 /** What must be signed, by whom and for how long, before a statement runs. */
 export interface ApprovalTerms {
   /** Roles of which any member may sign; never the requester. */
@@ -12,6 +14,12 @@ export interface ApprovalTerms {
   /** `refuse`: at once, with a request number. `hold`: outside a transaction, wait for the signature. */
   readonly waits: "refuse" | "hold";
   readonly holdSeconds: number;
+  /** Roles whose members may go alone when it can't wait: signed with a reason, told to all, reviewed afterwards. */
+  readonly breakGlass: readonly string[];
+  /** Times when nobody may sign, nor anything that was signed for be run, but by breaking the glass. */
+  readonly freezes: readonly Freeze[];
+  /** What a DROP drops is moved aside and kept for so long; 0 where it is dropped. */
+  readonly recycleSeconds: number;
 }
 
 /** What follows for a statement, and the rule that made it so. Closed: a new action does not compile until handled. */

@@ -76,6 +76,8 @@ interface ObjectPattern {
 /** What the rules look at. */
 export interface Situation {
   readonly statement: {
+    /** The grammar's node type; none for a text that does not parse. */
+    readonly node: string | undefined;
     readonly effects: readonly Effect[];
     readonly destructive: boolean;
     readonly objects: readonly SqlObject[];

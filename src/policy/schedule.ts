@@ -1,13 +1,17 @@
-export const WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
-
-type Weekday = (typeof WEEKDAYS)[number];
+import {
+  localTimeIn,
+  readLocalTime,
+  WEEKDAYS,
+  type LocalTime,
+  type Weekday,
+} from "./local-time.ts";
 
 /** Recurring times of the week, in the local time of one place. */
 export interface Schedule {
   readonly days: readonly Weekday[];
   /** From the first minute of the day up to, not including, the second; past midnight where it runs backwards. */
   readonly windows: readonly { readonly fromMinute: number; readonly toMinute: number }[];
-  readonly localTime: Intl.DateTimeFormat;
+  readonly localTime: LocalTime;
 }
 
 export interface ScheduleText {
@@ -32,9 +36,7 @@ export function parseSchedule({ days = WEEKDAYS, hours, timeZone }: ScheduleText
 
 /** Whether `at` falls into it. A window past midnight belongs to the day on which it begins. */
 export function isWithin({ days, windows, localTime }: Schedule, at: Date): boolean {
-  const parts = new Map(localTime.formatToParts(at).map(({ type, value }) => [type, value]));
-  const day = WEEKDAYS.findIndex((weekday) => weekday === parts.get("weekday")?.toLowerCase());
-  const minute = Number(parts.get("hour")) * 60 + Number(parts.get("minute"));
+  const { day, minute } = readLocalTime(localTime, at);
   const isOn = (index: number): boolean => days.some((weekday) => weekday === WEEKDAYS.at(index));
   return windows.some(({ fromMinute, toMinute }) => {
     if (fromMinute < toMinute) return isOn(day) && minute >= fromMinute && minute < toMinute;
@@ -55,18 +57,4 @@ function parseMinute(text: string): number | undefined {
   if (text === "24:00") return MINUTES_A_DAY;
   const [, hour, minute] = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(text) ?? [];
   return hour === undefined ? undefined : Number(hour) * 60 + Number(minute);
-}
-
-function localTimeIn(timeZone: string): Intl.DateTimeFormat {
-  try {
-    return new Intl.DateTimeFormat("en-US", {
-      timeZone,
-      weekday: "short",
-      hour: "2-digit",
-      minute: "2-digit",
-      hourCycle: "h23",
-    });
-  } catch (cause) {
-    throw new Error("no such time zone; the names are like Europe/Madrid or UTC", { cause });
-  }
 }

@@ -1,4 +1,5 @@
 import type { ApprovalTerms, Decision } from "./decision.ts";
+import type { Freeze } from "./freeze.ts";
 
 const STRICTNESS = { allow: 0, require_approval: 1, block: 2 } as const satisfies Record<
   Decision["action"],
@@ -36,5 +37,15 @@ function joinTerms(a: ApprovalTerms, b: ApprovalTerms): ApprovalTerms {
     parameters: a.parameters === "any" ? b.parameters : a.parameters,
     waits: a.waits === "hold" ? b.waits : a.waits,
     holdSeconds: Math.min(a.holdSeconds, b.holdSeconds),
+    breakGlass: a.breakGlass.filter((role) => b.breakGlass.includes(role)),
+    freezes: [
+      ...a.freezes,
+      ...b.freezes.filter((freeze) => !a.freezes.some((one) => isSame(one, freeze))),
+    ],
+    recycleSeconds: Math.max(a.recycleSeconds, b.recycleSeconds),
   };
+}
+
+function isSame(one: Freeze, other: Freeze): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -114,9 +114,19 @@ export function parseRow({ version, ...row }: RequestRow): Request {
     const request = JSON.parse(row.body) as Request;
     const expected = Object.entries(columns(request));
     const actual = new Map<string, unknown>(Object.entries(row));
-    if (expected.every(([name, value]) => actual.get(name) === value)) return request;
+    if (expected.every(([name, value]) => actual.get(name) === value)) {
+      return withAllTerms(request);
+    }
   } catch (cause) {
     throw new StoreUnavailable(damaged, { cause });
   }
   throw new StoreUnavailable(damaged);
+}
+
+/** Terms that an earlier version did not know of. */
+function withAllTerms(request: Request): Request {
+  const kept: Partial<Request["asked"]["terms"]> = request.asked.terms;
+  const { breakGlass = [], freezes = [], recycleSeconds = 0 } = kept;
+  const terms = { ...request.asked.terms, breakGlass, freezes, recycleSeconds };
+  return { ...request, asked: { ...request.asked, terms } };
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { admit, type Registry } from "../../src/approvals/admit.ts";
+import { addApproval, addReview } from "../../src/approvals/add-approval.ts";
+import { admit, admitReview, type Registry } from "../../src/approvals/admit.ts";
 import { isKeyOf, parseAllowedSigners } from "../../src/approvals/allowed-signers.ts";
-import { covers, type Coverage, type Demand } from "../../src/approvals/covers.ts";
+import { covers, isSigned, type Coverage, type Demand } from "../../src/approvals/covers.ts";
 import { approvedStatement, type ApprovalDocument } from "../../src/approvals/document.ts";
 import { addSeconds, type Instant } from "../../src/approvals/instant.ts";
 import { parseRequestId } from "../../src/approvals/request-id.ts";
@@ -42,6 +43,17 @@ const DEMAND: Demand = {
   parameters: "none",
   terms: TERMS,
 };
+
+/** Alice is one of these. */
+const BREAK = { breakGlass: ["seniors"] };
+
+function alone(
+  who: string,
+  request: Pick<Request, "id" | "asked">,
+  reason = "the site is down",
+): SignedApproval {
+  return approvalBy(who, request, { act: "break_glass", reason });
+}
 
 /** An approved request with these signatures, put there without asking whether they count: a row is never believed. */
 function requestWith(
@@ -258,6 +270,89 @@ describe("a signature does not count", () => {
   it("beyond its own number of uses, whatever the request's state says", () => {
     const spent = { ...used(byBob, 0), state: { kind: "approved" } as const };
     expect(whyNot(spent)).toEqual(["used_up"]);
+  });
+});
+
+describe("during a freeze", () => {
+  // NOW is a Monday, 17:00.
+  const freezes: ApprovalTerms["freezes"] = [
+    { name: "rush", kind: "weekly", fromMinute: 960, toMinute: 1080, timeZone: "UTC" },
+  ];
+  const terms = { ...TERMS, freezes };
+
+  it("no signature counts, not even one given before", () => {
+    expect(whyNot(byBob, { terms })).toEqual(["frozen"]);
+    expect(whyNot(byBob, { terms }, { now: addSeconds(NOW, 3599) })).toEqual(["frozen"]);
+    const earlier = { ...terms, freezes: [{ ...freezes[0], toMinute: 1020 }] as typeof freezes };
+    expect(whyNot(byBob, { terms: earlier })).toBe("covered");
+  });
+
+  it("a request keeps its signatures for afterwards", () => {
+    const frozen = { ...byBob, asked: { ...ASKED, terms } };
+    expect(isSigned(frozen, { registry: REGISTRY, now: NOW })).toBe(true);
+  });
+
+  it("the glass may be broken", () => {
+    const broken = requestWith((r) => [alone("alice", r)], {
+      ...ASKED,
+      terms: { ...terms, ...BREAK },
+    });
+    expect(whyNot(broken, { terms: { ...terms, ...BREAK } })).toBe("covered");
+  });
+});
+
+describe("who breaks the glass", () => {
+  const two = { ...TERMS, ...BREAK, signatures: 2 };
+  const broken = requestWith((r) => [alone("alice", r)]);
+
+  it("goes alone, however many signatures the rule asks for", () => {
+    expect(whyNot(broken, { terms: two })).toBe("covered");
+  });
+
+  it.each<[string, Request, ApprovalTerms, string]>([
+    ["where the rule lets nobody", broken, TERMS, "may_not_break_glass"],
+    ["in another group", broken, { ...TERMS, breakGlass: ["dba"] }, "may_not_break_glass"],
+    ["without a reason", requestWith((r) => [alone("alice", r, "  ")]), two, "reason_missing"],
+    ["for somebody else", requestWith((r) => [alone("bob", r)]), two, "not_own_request"],
+    ["by a plain signature", requestWith((r) => [approvalBy("alice", r)]), two, "own_request"],
+    [
+      "by a review",
+      requestWith((r) => [approvalBy("bob", r, { act: "review" })]),
+      two,
+      "other_act",
+    ],
+  ])("does not %s", (_, request, terms, reason) => {
+    expect(whyNot(request, { terms })).toEqual([reason]);
+  });
+
+  it("leaves a review open, which a second person signs and the requester can't", () => {
+    const asked = { ...ASKED, terms: two };
+    const request = openRequest(ID, asked, { now: NOW, expiresAt: LATER });
+    const context = { request, terms: two, registry: REGISTRY, now: NOW };
+    const admission = admit(alone("alice", request), context);
+    if (admission.kind !== "counts") throw new Error(admission.because.kind);
+    const opened = addApproval(request, admission.approval, NOW);
+    expect(opened).toMatchObject({
+      kind: "moved",
+      request: { state: { kind: "approved" }, review: { kind: "open", since: NOW } },
+    });
+    if (opened.kind !== "moved") return;
+    const reviewBy = (who: string, act: "review" | "break_glass" = "review"): unknown =>
+      admitReview(approvalBy(who, opened.request, { act, reason: "seen" }), context);
+    expect(reviewBy("alice")).toMatchObject({ because: { kind: "own_request" } });
+    expect(reviewBy("dave")).toMatchObject({ because: { kind: "not_in_group" } });
+    expect(reviewBy("bob", "break_glass")).toMatchObject({ because: { kind: "other_act" } });
+    const review = admitReview(approvalBy("bob", opened.request, { act: "review" }), context);
+    if (review.kind !== "counts") throw new Error(review.because.kind);
+    const done = addReview(used(opened.request, 0), review.review, LATER);
+    expect(done).toMatchObject({ request: { review: { kind: "signed", at: LATER } } });
+    if (done.kind !== "moved") return;
+    expect(addReview(done.request, review.review, LATER)).toMatchObject({
+      because: { kind: "no_review_open" },
+    });
+    expect(addReview(request, review.review, LATER)).toMatchObject({
+      because: { kind: "no_review_open" },
+    });
   });
 });
 

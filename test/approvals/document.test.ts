@@ -39,6 +39,25 @@ describe("an approval document", () => {
     expect(parseApprovalDocument(measured)).toEqual({ ...DOCUMENT, impact });
   });
 
+  it.each<[string, Partial<ApprovalDocument>]>([
+    ["breaks the glass", { act: "break_glass" }],
+    ["reviews", { act: "review" }],
+    ["is for access", { statements: [], access: { role: "dba", seconds: 3600 } }],
+    ["moves aside", { recycle: { keep_seconds: 604_800 } }],
+    ["says what was shown", { context: { recent: [{ at: NOW, sql: "SELECT 1" }] } }],
+  ])("comes back as it was where it %s, and is none of version 1", (_, changed) => {
+    const document = { ...DOCUMENT, ...changed };
+    expect(parseApprovalDocument(encodeApprovalDocument(document))).toEqual(document);
+    expect(() => parseApprovalDocument(edited({ ...changed, version: 1 }))).toThrow(Malformed);
+  });
+
+  it("of version 1 stays good", () => {
+    const text = edited({ version: 1, context: undefined });
+    const first = parseApprovalDocument(text);
+    expect(first).toMatchObject({ version: 1, approver: "bob" });
+    expect(encodeApprovalDocument(first)).toBe(text);
+  });
+
   it("is as the head of its file says", () => {
     const head = readFileSync(new URL("../../src/approvals/document.ts", import.meta.url), "utf8");
     const example = /^ \*\s+\{"approver"[^]*?\n \*\/$/m.exec(head)?.[0] ?? "";
@@ -85,7 +104,15 @@ describe("an approval document", () => {
     ["an unknown member", { force: true }],
     ["a member named __proto__", JSON.parse('{"__proto__":{}}') as Record<string, unknown>],
     ["another type", { type: "twokey-audit" }],
-    ["another version", { version: 2 }],
+    ["another version", { version: 3 }],
+    ["a version that is no number", { version: "2" }],
+    ["an act that nobody knows", { act: "approve" }],
+    ["access beside statements", { access: { role: "dba", seconds: 60 } }],
+    ["access to no role", { statements: [], access: { role: "", seconds: 60 } }],
+    ["access for no time", { statements: [], access: { role: "dba", seconds: 0 } }],
+    ["a recycle bin that keeps nothing", { recycle: { keep_seconds: 0 } }],
+    ["a recycle bin with more to say", { recycle: { keep_seconds: 1, force: true } }],
+    ["a context that is no object", { context: "psql" }],
     ["a request number misspelled", { request: "R-7f3k2m" }],
     ["no approver", { approver: undefined }],
     ["an empty approver", { approver: "" }],
@@ -95,6 +122,7 @@ describe("an approval document", () => {
     ["a name that is too long", { rule: "r".repeat(257) }],
     ["no statements", { statements: [] }],
     ["too many statements", { statements: Array<Json>(1001).fill(statement("x")) }],
+    ["as many statements as none", { statements: [], access: undefined }],
     ["a digest of another text", { statements: [{ ...statement("x"), sha256: sha256("y") }] }],
     ["a digest in upper case", { statements: [{ ...statement("x"), sha256: "A".repeat(64) }] }],
     ["a zero byte in the text", { statements: [statement("x\0")] }],

@@ -47,6 +47,9 @@ export const TERMS: ApprovalTerms = {
   parameters: "exact",
   waits: "refuse",
   holdSeconds: 0,
+  breakGlass: [],
+  freezes: [],
+  recycleSeconds: 0,
 };
 
 export const DROP_SHOP = 'DROP DATABASE "shop"';

@@ -131,6 +131,9 @@ describe("a good file", () => {
         parameters: "exact",
         waits: "refuse",
         holdSeconds: 600,
+        breakGlass: [],
+        freezes: [],
+        recycleSeconds: 0,
       },
     });
   });
@@ -160,6 +163,9 @@ describe("a good file", () => {
         parameters: "exact",
         waits: "hold",
         holdSeconds: 90,
+        breakGlass: [],
+        freezes: [],
+        recycleSeconds: 0,
         maxUses: 3,
       },
     });

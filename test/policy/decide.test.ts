@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { decide, decideTimed } from "../../src/policy/decide.ts";
 import type { Decision } from "../../src/policy/decision.ts";
+import type { Freeze } from "../../src/policy/freeze.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../../src/policy/policy.ts";
 import { parseSchedule } from "../../src/policy/schedule.ts";
 import type { Outcome, Rule } from "../../src/policy/rule.ts";
@@ -23,6 +24,20 @@ import {
   terms,
   unparsed,
 } from "./situations.ts";
+
+const WEEKEND: Freeze = {
+  name: "weekend",
+  kind: "weekly",
+  fromMinute: 6720,
+  toMinute: 480,
+  timeZone: "UTC",
+};
+const CHRISTMAS: Freeze = {
+  name: "christmas",
+  kind: "once",
+  from: "2026-12-23T18:00:00.000Z",
+  to: "2027-01-07T08:00:00.000Z",
+};
 
 function policyOf(
   rules: readonly Rule[],
@@ -284,6 +299,9 @@ describe("properties", () => {
         parameters: fc.constantFrom("exact" as const, "any" as const),
         waits: fc.constantFrom("refuse" as const, "hold" as const),
         holdSeconds: fc.integer({ min: 1, max: 9 }),
+        breakGlass: fc.subarray(["lead", "senior"]),
+        freezes: fc.subarray([WEEKEND, CHRISTMAS]),
+        recycleSeconds: fc.integer({ min: 0, max: 2 }),
       })
       .map((its) => ({ ...sign, terms: its })),
   );
@@ -384,6 +402,9 @@ function isAtLeastAsStrict(a: Decision, b: Decision): boolean {
     (a.terms.isReasonRequired || !b.terms.isReasonRequired) &&
     (a.terms.parameters === "exact" || b.terms.parameters === "any") &&
     (a.terms.waits === "refuse" || b.terms.waits === "hold") &&
-    a.terms.holdSeconds <= b.terms.holdSeconds
+    a.terms.holdSeconds <= b.terms.holdSeconds &&
+    a.terms.breakGlass.every((role) => b.terms.breakGlass.includes(role)) &&
+    b.terms.freezes.every((freeze) => a.terms.freezes.includes(freeze)) &&
+    a.terms.recycleSeconds >= b.terms.recycleSeconds
   );
 }

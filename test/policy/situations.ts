@@ -42,6 +42,9 @@ export const terms: ApprovalTerms = {
   parameters: "exact",
   waits: "refuse",
   holdSeconds: 600,
+  breakGlass: [],
+  freezes: [],
+  recycleSeconds: 0,
 };
 
 export const allow: Outcome = { action: "allow" };
