@@ -64,9 +64,13 @@ export interface SessionFields {
 }
 
 /** The text of a statement, or where it was put when it is too long for a line. */
-export type StatementText =
+export type StatementText = {
+  /** Literals, or what stood where a password is written, were taken out of it. */
+  readonly sql_masked?: true | undefined;
+} & (
   | { readonly sql: string; readonly sql_sha256: Sha256 }
-  | { readonly sql_spilled: true; readonly sql_bytes: number; readonly sql_sha256: Sha256 };
+  | { readonly sql_spilled: true; readonly sql_bytes: number; readonly sql_sha256: Sha256 }
+);
 
 /** What was judged, and how: the same each time the same text meets the same rule. */
 export type StatementFields = StatementText & {
@@ -86,6 +90,10 @@ export interface FinishedFields {
   readonly statement: Seq;
   /** Rows returned or changed, from the command tag. */
   readonly rows: number;
+  /** Of the server's answer: its messages since the statement before ended. */
+  readonly bytes: number;
+  /** Of the data that the frontend sent for COPY. */
+  readonly copied_bytes?: number | undefined;
   readonly duration_ms: number;
   /** `00000` when it succeeded. */
   readonly sqlstate: Sqlstate;
@@ -270,11 +278,19 @@ export function encodeFragment(fields: Fields): Fragment {
 /** As {@link encodeFragment}, for what differs in every record of the hot path: no object, no escaping. */
 export function encodeFinished(
   statement: Seq,
-  outcome: { readonly rows: number; readonly durationUs: number; readonly sqlstate: Sqlstate },
+  outcome: {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly copiedBytes: number;
+    readonly durationUs: number;
+    readonly sqlstate: Sqlstate;
+  },
 ): Fragment {
+  const { rows, bytes, copiedBytes, sqlstate } = outcome;
   const durationMs = Math.round(outcome.durationUs) / 1000;
+  const copied = copiedBytes === 0 ? "" : `,"copied_bytes":${copiedBytes}`;
   return Buffer.from(
-    `,"statement":${statement},"rows":${outcome.rows},"duration_ms":${durationMs},"sqlstate":"${outcome.sqlstate}"`,
+    `,"statement":${statement},"rows":${rows},"bytes":${bytes}${copied},"duration_ms":${durationMs},"sqlstate":"${sqlstate}"`,
     "latin1",
   ) as Fragment;
 }

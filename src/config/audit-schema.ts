@@ -17,6 +17,12 @@ export const auditSchema = z
       .describe(
         "What is recorded of bound values: nothing, their SHA-256 (which tells short ones to whoever tries), or all.",
       ),
+    literals: z
+      .enum(["keep", "mask"])
+      .default("keep")
+      .describe(
+        "Whether statements are recorded as they were sent, or with `?` for each literal and comment. Passwords of roles are never recorded.",
+      ),
     rotate: z
       .strictObject({
         size: size({ min: "1MiB", max: "64GiB" })

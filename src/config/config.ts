@@ -41,6 +41,7 @@ export interface Config {
     readonly directory: string;
     readonly durability: "normal" | "strict";
     readonly parameters: "none" | "hash" | "full";
+    readonly literals: "keep" | "mask";
     readonly rotate: { readonly sizeBytes: number; readonly afterMs: number };
     readonly checkpoint: {
       /** Made when it is not there. */

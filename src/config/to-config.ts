@@ -69,6 +69,7 @@ export function toConfig(
       directory: absolute(text.audit.directory),
       durability: text.audit.durability,
       parameters: text.audit.parameters,
+      literals: text.audit.literals,
       rotate: { sizeBytes: text.audit.rotate.size, afterMs: text.audit.rotate.after },
       checkpoint: {
         keyFile: absolute(text.audit.checkpoint.key),

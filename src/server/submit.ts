@@ -8,6 +8,7 @@ import type { Principal } from "../policy/principal.ts";
 import { EFFECTS, type Classification } from "../sql/classification.ts";
 import { CAUTIOUS_SESSION } from "../sql/session.ts";
 import { judge, judgementFragment, summaryOf, type Judged } from "../session/judged.ts";
+import { recordedText } from "../session/recorded-text.ts";
 import type { Route, SessionServices } from "../session/services.ts";
 
 type NeedsApproval = Extract<Decision, { action: "require_approval" }>;
@@ -15,7 +16,7 @@ type Needing = Judged & { readonly decision: NeedsApproval };
 
 interface Services extends Pick<
   SessionServices,
-  "route" | "policy" | "desk" | "audit" | "metrics" | "now"
+  "route" | "policy" | "desk" | "audit" | "recorded" | "metrics" | "now"
 > {
   readonly findPrincipal: (name: string) => Principal | undefined;
 }
@@ -103,7 +104,7 @@ export async function submitRequest(
     services.audit.appendEncoded(
       "request.created",
       encodeFragment({ person: person.name, roles: person.roles, environment, database }),
-      encodeFragment(services.audit.statementText(first.text)),
+      recordedText(services.audit, first.text, services.recorded.literals).fragment,
       judgementFragment(first, "require_approval"),
       encodeFragment({ request: opening.request.id }),
     );

@@ -8,7 +8,6 @@ import type { RequestStore } from "../approvals/request-store.ts";
 import { formatInstant } from "../approvals/instant.ts";
 import { Authentication } from "../auth/authentication.ts";
 import { LoginThrottle } from "../auth/login-throttle.ts";
-import { sha256 } from "../base/digest.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import type { Config, ListenTls } from "../config/config.ts";
 import type { Principal } from "../policy/principal.ts";
@@ -24,6 +23,7 @@ import { AuditFile } from "../store/audit-file.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { openAlerting } from "./alerting.ts";
+import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
 import { every } from "./every.ts";
 import { openLoginSecret } from "./login-secret.ts";
@@ -140,7 +140,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         now,
       }),
       audit,
-      recordedParameters: config.audit.parameters,
+      recorded: config.audit,
       cancelKeys: new CancelKeys(),
       sessions: new OpenSessions(),
       metrics,
@@ -212,15 +212,6 @@ function openAudit(
   });
   metrics.readAudit(() => file.stats);
   return file;
-}
-
-function recordConfig({ file }: Config, audit: AuditFile): void {
-  audit.append({
-    event: "config.loaded",
-    file,
-    sha256: sha256(readFileSync(file)),
-    outcome: "applied",
-  });
 }
 
 type Classifiers = Record<"postgresql" | "redshift", Classifier>;

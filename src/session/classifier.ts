@@ -3,7 +3,7 @@ import type { CatalogueExtension } from "../sql/catalogue.ts";
 import type { Classification, ParsedClassification } from "../sql/classification.ts";
 import { classify } from "../sql/classify.ts";
 import type { Dialect } from "../sql/classify.ts";
-import { warmUp } from "../sql/parser.ts";
+import { isSlowToLex, warmUp } from "../sql/parser.ts";
 import { holdsForShape, shapeOf } from "../sql/shape.ts";
 import { isPlain } from "../sql/session.ts";
 import type { SqlSession } from "../sql/session.ts";
@@ -36,9 +36,6 @@ export interface ClassifierStats {
 }
 
 const INLINE_CHARACTERS = 4096;
-// PostgreSQL's lexer rescans runs of operator characters and nested comments: both take quadratic time.
-const SLOW_TO_LEX = /[-+*/<>=~!@#%^&|`?]{64}/;
-const MANY_COMMENTS = 64;
 const MAX_SHAPES = 2048;
 const STATEMENT_BYTES = 600;
 const OBJECT_BYTES = 100;
@@ -155,8 +152,7 @@ function holdsFor(classification: Classification, session: SqlSession): boolean 
 }
 
 function isQuickToParse(text: string): boolean {
-  if (text.length > INLINE_CHARACTERS) return false;
-  return !SLOW_TO_LEX.test(text) && text.split("/*", MANY_COMMENTS).length < MANY_COMMENTS;
+  return text.length <= INLINE_CHARACTERS && !isSlowToLex(text);
 }
 
 /** What an entry costs, estimated: two bytes a character, and the classification's own objects. */

@@ -31,6 +31,7 @@ export interface ForwardPathOptions {
   readonly refusals: SwappedRefusals;
   /** Prepared statements and portals that one session may have. */
   readonly maxNamedObjects: number;
+  readonly countCopied: (bytes: number) => void;
   readonly onTerminate: () => void;
 }
 
@@ -112,6 +113,7 @@ export class ForwardPath {
         this.#flow.pass();
         return;
       case FRONTEND.CopyData:
+        this.#options.countCopied(body.length);
         this.#flow.pass();
         return;
       case FRONTEND.CopyDone:

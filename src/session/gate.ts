@@ -21,7 +21,7 @@ import {
   type Refusal,
 } from "./refusal.ts";
 import type { NeedsApproval, SecondPerson } from "./second-person.ts";
-import type { Execution, SessionRecorder } from "./session-recorder.ts";
+import type { Execution, SessionRecorder, Traffic } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
 
@@ -155,14 +155,14 @@ export class Gate {
     };
   }
 
-  finished(execution: Execution, outcome: Outcome): void {
+  finished(execution: Execution, outcome: Outcome, traffic: Traffic): void {
     const { recorder, metrics } = this.#options;
     const { subject, startedAtMs } = execution;
     metrics.statementTook((performance.now() - startedAtMs) / 1000);
     // Skipped by the server after an earlier error: it has yet to start.
     if (subject.portal !== undefined && outcome.kind === "skipped")
       subject.portal.isStarted = false;
-    recorder.finished(execution, outcome);
+    recorder.finished(execution, outcome, traffic);
   }
 
   // --- may it ------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import type { HoldLine, Holds } from "./holds.ts";
 import type { Judged, Subject } from "./judged.ts";
 import { IdleInTransaction } from "./idle-in-transaction.ts";
 import { ReturnPath } from "./return-path.ts";
-import type { Execution } from "./session-recorder.ts";
+import type { Execution, Traffic } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
 import { SwappedRefusals } from "./swapped-refusals.ts";
 
@@ -46,6 +46,8 @@ export class Relay implements UpstreamListener, HoldLine {
   readonly #idle: IdleInTransaction;
   #resolveEnding: (ending: Ending) => void = () => undefined;
   #isEnded = false;
+  #copiedBytes = 0;
+  #toldBytes = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -53,7 +55,7 @@ export class Relay implements UpstreamListener, HoldLine {
     this.ending = new Promise((resolve) => (this.#resolveEnding = resolve));
     const refusals = new SwappedRefusals();
     const state = new ProtocolState<Subject, Execution>((execution, outcome) => {
-      gate.finished(execution, outcome);
+      gate.finished(execution, outcome, this.#traffic());
     }, namesMadeBy);
     this.#state = state;
     this.#flow = new FrontendFlow({
@@ -76,6 +78,9 @@ export class Relay implements UpstreamListener, HoldLine {
       state,
       refusals,
       maxNamedObjects: options.maxNamedObjects,
+      countCopied: (bytes) => {
+        this.#copiedBytes += bytes;
+      },
       onTerminate: () => {
         this.#end({ kind: "terminated" });
       },
@@ -185,6 +190,15 @@ export class Relay implements UpstreamListener, HoldLine {
 
   onClose(error: Error | undefined): void {
     this.#end({ kind: "upstream_lost", error });
+  }
+
+  /** Since the statement before ended. */
+  #traffic(): Traffic {
+    const { answeredBytes } = this.#return;
+    const traffic = { bytes: answeredBytes - this.#toldBytes, copiedBytes: this.#copiedBytes };
+    this.#toldBytes = answeredBytes;
+    this.#copiedBytes = 0;
+    return traffic;
   }
 
   #end(ending: Ending): void {

@@ -42,6 +42,11 @@ export class ReturnPath implements BackendSink {
     return this.#hasSaidWhy;
   }
 
+  /** Bytes of the server's answers up to the end of the last one that says how a statement went. */
+  get answeredBytes(): number {
+    return this.#scanner.answeredBytes;
+  }
+
   receive(view: Buffer): void {
     this.#options.countBytes(view.length);
     this.#scanner.scan(view);

@@ -12,6 +12,7 @@ import type { Classifier } from "./classifier.ts";
 import type { FrontendTls } from "./frontend-tls.ts";
 import type { TellNotice } from "./notices.ts";
 import type { OpenSessions } from "./open-sessions.ts";
+import type { RecordedValues } from "./session-recorder.ts";
 
 /** Where a database is, and what it counts as. */
 export interface Route {
@@ -61,7 +62,7 @@ export interface SessionServices {
   readonly desk: ApprovalDesk;
   readonly audit: AuditFile;
   /** What is recorded of bound values. */
-  readonly recordedParameters: "none" | "hash" | "full";
+  readonly recorded: RecordedValues;
   readonly cancelKeys: CancelKeys;
   readonly sessions: OpenSessions;
   readonly metrics: Metrics;

@@ -12,6 +12,7 @@ import type { Decision } from "../policy/decision.ts";
 import type { AuditFile } from "../store/audit-file.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { TakenUse } from "./approval-desk.ts";
+import { recordedText } from "./recorded-text.ts";
 import { judgementFragment, sharedBy, type Judged, type Subject } from "./judged.ts";
 import {
   approvedNotice,
@@ -28,6 +29,20 @@ export interface Execution {
   /** Its `statement.decided`. */
   readonly decided: Seq;
   readonly startedAtMs: number;
+}
+
+/** How much of what people write into their statements is wanted on record. */
+export interface RecordedValues {
+  readonly parameters: "none" | "hash" | "full";
+  readonly literals: "keep" | "mask";
+}
+
+/** What one statement moved. */
+export interface Traffic {
+  /** Of the server's answer, its messages' headers included. */
+  readonly bytes: number;
+  /** Of COPY data that the frontend sent. */
+  readonly copiedBytes: number;
 }
 
 const NOTHING = encodeFragment({});
@@ -49,19 +64,18 @@ export class SessionRecorder {
     }
   >();
 
-  readonly #parameters: "none" | "hash" | "full";
+  readonly #parameters: RecordedValues["parameters"];
+  readonly #literals: RecordedValues["literals"];
   readonly #notice: TellNotice;
 
   constructor(
     audit: AuditFile,
     fields: SessionFields,
-    {
-      parameters,
-      notice,
-    }: { readonly parameters: "none" | "hash" | "full"; readonly notice: TellNotice },
+    { recorded, notice }: { readonly recorded: RecordedValues; readonly notice: TellNotice },
   ) {
     this.#audit = audit;
-    this.#parameters = parameters;
+    this.#parameters = recorded.parameters;
+    this.#literals = recorded.literals;
     this.#notice = notice;
     this.#fields = fields;
     this.#whole = encodeFragment(fields);
@@ -166,9 +180,15 @@ export class SessionRecorder {
     );
   }
 
-  finished({ subject, decided, startedAtMs }: Execution, outcome: Outcome): void {
+  finished(
+    { subject, decided, startedAtMs }: Execution,
+    outcome: Outcome,
+    { bytes, copiedBytes }: Traffic,
+  ): void {
     const ended = {
       rows: rowsOf(outcome),
+      bytes,
+      copiedBytes,
       durationUs: (performance.now() - startedAtMs) * 1000,
       sqlstate: sqlstateOf(outcome),
     };
@@ -196,8 +216,10 @@ export class SessionRecorder {
   #textOf(judged: Judged): Fragment {
     let text = this.#texts.get(judged);
     if (text === undefined) {
-      text = encodeFragment(this.#audit.statementText(judged.text));
-      this.#texts.set(judged, text);
+      const recorded = recordedText(this.#audit, judged.text, this.#literals);
+      text = recorded.fragment;
+      // A file of its own may have been removed with the records that named it: it is looked for each time.
+      if (!recorded.isSpilled) this.#texts.set(judged, text);
     }
     return text;
   }

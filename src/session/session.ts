@@ -250,7 +250,7 @@ function situationOf(
 
 function recorderOf(
   { session, principal, address, client, place }: Situation,
-  { audit, recordedParameters, notice }: SessionServices,
+  { audit, recorded, notice }: SessionServices,
 ): SessionRecorder {
   const fields = {
     session,
@@ -260,7 +260,7 @@ function recorderOf(
     environment: place.environment,
     database: place.database,
   };
-  return new SessionRecorder(audit, fields, { parameters: recordedParameters, notice });
+  return new SessionRecorder(audit, fields, { recorded, notice });
 }
 
 /**

@@ -120,6 +120,14 @@ export function parsePlPgSql(
   });
 }
 
+// PostgreSQL's lexer rescans runs of operator characters and nested comments: both take quadratic time.
+const SLOW_TO_LEX = /[-+*/<>=~!@#%^&|`?]{64}/;
+const MANY_COMMENTS = 64;
+
+export function isSlowToLex(text: string): boolean {
+  return SLOW_TO_LEX.test(text) || text.split("/*", MANY_COMMENTS).length >= MANY_COMMENTS;
+}
+
 /** The text as PostgreSQL's lexer cuts it, comments included; a failure for what even the lexer refuses. */
 export function scan(
   text: string,

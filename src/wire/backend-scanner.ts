@@ -22,6 +22,8 @@ export class BackendScanner {
   readonly #sink: BackendSink;
   #held: Buffer = EMPTY;
   #bodyLeft = 0;
+  #scannedBytes = 0;
+  #answeredBytes = 0;
 
   constructor(sink: BackendSink) {
     this.#sink = sink;
@@ -30,6 +32,11 @@ export class BackendScanner {
   /** Whether the next byte is the first of a message, so that one of ours may stand in between. */
   get isBetweenMessages(): boolean {
     return this.#bodyLeft === 0 && this.#held.length === 0;
+  }
+
+  /** Bytes of the stream up to the end of the last message of interest. */
+  get answeredBytes(): number {
+    return this.#answeredBytes;
   }
 
   /** @throws ProtocolViolation for a length no message can have */
@@ -70,6 +77,7 @@ export class BackendScanner {
           : 1 + length;
       if (available < needed) break;
       const body = bytes.subarray(position + HEADER_BYTES, position + needed);
+      this.#answeredBytes = this.#scannedBytes + end;
       const instead = this.#sink.backendMessage(type, body);
       if (instead !== undefined) {
         this.#forward(bytes, runStart, position);
@@ -80,6 +88,7 @@ export class BackendScanner {
       position = Math.min(end, bytes.length);
     }
     this.#forward(bytes, runStart, position);
+    this.#scannedBytes += position;
     if (position < bytes.length) this.#held = Buffer.from(bytes.subarray(position));
   }
 

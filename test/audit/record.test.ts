@@ -67,13 +67,21 @@ describe("encodeFragment", () => {
 });
 
 describe("encodeFinished", () => {
-  it("is what encodeFragment makes of the same members", () => {
+  it.each([0, 12])("is what encodeFragment makes of the same members", (copiedBytes) => {
     expect(
-      encodeFinished(seq(7), { rows: 3, durationUs: 1234.5, sqlstate: SQLSTATE.ioError }),
+      encodeFinished(seq(7), {
+        rows: 3,
+        bytes: 99,
+        copiedBytes,
+        durationUs: 1234.5,
+        sqlstate: SQLSTATE.ioError,
+      }),
     ).toEqual(
       encodeFragment({
         statement: seq(7),
         rows: 3,
+        bytes: 99,
+        copied_bytes: copiedBytes === 0 ? undefined : copiedBytes,
         duration_ms: 1.235,
         sqlstate: SQLSTATE.ioError,
       }),
@@ -83,6 +91,8 @@ describe("encodeFinished", () => {
   it("stays JSON however long a statement took", () => {
     const fragment = encodeFinished(seq(1), {
       rows: 0,
+      bytes: 0,
+      copiedBytes: 0,
       durationUs: 0.0001,
       sqlstate: parseSqlstate("00000"),
     });

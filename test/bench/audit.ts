@@ -69,7 +69,13 @@ function appendReads(audit: AuditFile): void {
   const took = cpuSeconds(() => {
     for (let i = 0; i < statements; i += 1) {
       const statement = audit.appendEncoded("statement.decided", who, what);
-      const outcome = { rows: 1, durationUs: 123.4, sqlstate: succeeded };
+      const outcome = {
+        rows: 1,
+        bytes: 71,
+        copiedBytes: 0,
+        durationUs: 123.4,
+        sqlstate: succeeded,
+      };
       audit.note("statement.finished", short, encodeFinished(statement, outcome));
     }
     audit.flush();

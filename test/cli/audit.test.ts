@@ -72,6 +72,7 @@ beforeEach(async () => {
     ...bob,
     statement: decided,
     rows: 0,
+    bytes: 18,
     duration_ms: 12.5,
     sqlstate: parseSqlstate("00000"),
   });

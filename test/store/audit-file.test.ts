@@ -140,7 +140,7 @@ describe("a writer", () => {
     audit.note(
       "statement.finished",
       who,
-      encodeFinished(seq, { rows: 3, durationUs: 5, sqlstate: OK }),
+      encodeFinished(seq, { rows: 3, bytes: 9, copiedBytes: 0, durationUs: 5, sqlstate: OK }),
     );
     await audit.close();
     expect(records().slice(2, 4)).toMatchObject([
@@ -280,7 +280,7 @@ describe("when the log can't be written", () => {
       audit.note(
         "statement.finished",
         who,
-        encodeFinished(refused, { rows: 1, durationUs: 1, sqlstate: OK }),
+        encodeFinished(refused, { rows: 1, bytes: 9, copiedBytes: 0, durationUs: 1, sqlstate: OK }),
       );
       expect(audit.failure).toBeInstanceOf(AuditUnavailable);
 
