@@ -1,4 +1,4 @@
-import { LimitReached, ProtocolViolation, SQLSTATE } from "../base/errors.ts";
+import { ProtocolViolation } from "../base/errors.ts";
 import {
   decodeBind,
   decodeEmpty,
@@ -11,14 +11,16 @@ import {
   type ParseMessage,
 } from "../wire/decode-frontend.ts";
 import { encodeParse, encodeQuery, encodeSync } from "../wire/encode-refusal.ts";
+import type { CopyIn } from "../wire/copy-in.ts";
 import type { FrontendFramer } from "../wire/framer.ts";
 import { FRONTEND } from "../wire/message-types.ts";
 import type { ProtocolState } from "../wire/protocol-state.ts";
+import { DuringCopy } from "./during-copy.ts";
 import type { FrontendFlow } from "./frontend-flow.ts";
 import type { Gate } from "./gate.ts";
 import type { Judged, Subject } from "./judged.ts";
 import { largeObjectCall } from "./large-object-calls.ts";
-import { unknownName, unsettledReading, type Refusal } from "./refusal.ts";
+import { tooManyNames, unknownName, unsettledReading, type Refusal } from "./refusal.ts";
 import type { Execution } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
 import type { SwappedRefusals } from "./swapped-refusals.ts";
@@ -42,6 +44,7 @@ const MAX_UNANSWERED = 10_000;
 export class ForwardPath {
   readonly #options: ForwardPathOptions;
   readonly #flow: FrontendFlow;
+  readonly #duringCopy: DuringCopy;
   /** Refused in the extended protocol: what follows is dropped up to the next Sync, as the server does after an error. */
   #isDropping = false;
   /** Something was sent that may change how the server reads text, and its answer is not there yet. */
@@ -51,10 +54,21 @@ export class ForwardPath {
   constructor(flow: FrontendFlow, options: ForwardPathOptions) {
     this.#flow = flow;
     this.#options = options;
+    this.#duringCopy = new DuringCopy({
+      flow,
+      refusals: options.refusals,
+      waitForAnswer: (again) => {
+        this.#waitForAnswer(again);
+      },
+    });
   }
 
   /** Answers have come: whoever waited for one looks again. */
   answersCame(): void {
+    for (let left = this.#options.state.releaseSyncs(); left > 0; left--) {
+      this.#flow.write(encodeSync());
+      this.#sentSync();
+    }
     const next = this.#whenAnswered;
     if (next === undefined) return;
     this.#whenAnswered = undefined;
@@ -65,13 +79,12 @@ export class ForwardPath {
     const { type } = framer;
     const { state } = this.#options;
     if (state.unanswered >= MAX_UNANSWERED) {
-      this.#waitForAnswer(() => {
-        this.take(framer);
-      });
+      this.#takeLater(framer);
       return;
     }
     const isIgnored = this.#isDropping || state.isSkipping;
     if (isIgnored && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return;
+    if (state.copyIn !== undefined && !this.#mayPassInCopy(state.copyIn, framer)) return;
     const body = framer.buffer.subarray(framer.bodyStart, framer.end);
     try {
       this.#take(type, body);
@@ -79,6 +92,18 @@ export class ForwardPath {
       if (!(error instanceof ProtocolViolation)) throw error;
       this.#refuseMalformed(type, { sqlstate: error.sqlstate, message: error.message });
     }
+  }
+
+  #takeLater(framer: FrontendFramer): void {
+    this.#waitForAnswer(() => {
+      this.take(framer);
+    });
+  }
+
+  #mayPassInCopy(copyIn: CopyIn, framer: FrontendFramer): boolean {
+    return this.#duringCopy.mayPass(copyIn, framer, () => {
+      this.take(framer);
+    });
   }
 
   #take(type: number, body: Buffer): void {
@@ -147,7 +172,7 @@ export class ForwardPath {
         }
         if (judged.rewritten === undefined) this.#flow.pass();
         else this.#flow.write(encodeQuery(judged.rewritten));
-        state.sentQuery(verdict.execution);
+        state.sentQuery(verdict.execution, judged.copiesIn);
         sql.sent(judged.classification);
         if (judged.mayChangeLexing) this.#reading = "unknown until answered";
       });
@@ -163,7 +188,7 @@ export class ForwardPath {
       this.#parse({ statement, text, parameterTypes });
     };
     if (this.#waitsForReading(text, { again, refuse })) return;
-    this.#checkNamesLeft();
+    if (!this.#hasRoomFor("statement", statement)) return;
     this.#read(text, refuse, (judged) => {
       const subject = gate.prepared(judged, parameterTypes);
       this.#flow.then(gate.permitParse(subject), (verdict) => {
@@ -182,12 +207,11 @@ export class ForwardPath {
   #bind(body: Buffer): void {
     const { gate, state } = this.#options;
     const { portal, statement } = decodeBind(body);
-    this.#checkNamesLeft();
     const again = (): void => {
       this.#bind(body);
     };
     const subject = this.#named({ kind: "statement", name: statement }, again);
-    if (subject === undefined) return;
+    if (subject === undefined || !this.#hasRoomFor("portal", portal)) return;
     const bound = gate.bound(subject, body);
     this.#flow.then(gate.permitBind(bound), (verdict) => {
       if (verdict.kind === "refuse") {
@@ -195,7 +219,7 @@ export class ForwardPath {
         return;
       }
       this.#flow.pass();
-      state.sentBind(portal, bound);
+      state.sentBind(portal, bound, verdict.execution);
       this.#noteReading(bound.judged);
     });
   }
@@ -213,7 +237,7 @@ export class ForwardPath {
         return;
       }
       this.#flow.pass();
-      state.sentExecute(verdict.execution);
+      state.sentExecute(verdict.execution, subject.judged.copiesIn);
       sql.sent(subject.judged.classification);
       this.#noteReading(subject.judged);
     });
@@ -227,7 +251,6 @@ export class ForwardPath {
   }
 
   #close({ kind, name }: ObjectMessage): void {
-    this.#checkNamesLeft();
     this.#flow.pass();
     this.#options.state.sentClose(kind, name);
   }
@@ -261,8 +284,12 @@ export class ForwardPath {
   }
 
   #sync(): void {
-    this.#isDropping = false;
     this.#flow.pass();
+    this.#sentSync();
+  }
+
+  #sentSync(): void {
+    this.#isDropping = false;
     this.#options.state.sentSync();
     if (this.#reading === "unknown in this group") this.#reading = "unknown until answered";
   }
@@ -321,14 +348,12 @@ export class ForwardPath {
     this.#whenAnswered = again;
   }
 
-  #checkNamesLeft(): void {
+  /** Refuses what would make one name too many. */
+  #hasRoomFor(kind: "statement" | "portal", name: string): boolean {
     const { state, maxNamedObjects } = this.#options;
-    if (state.namedObjects < maxNamedObjects) return;
-    throw new LimitReached(
-      SQLSTATE.programLimitExceeded,
-      `more than ${maxNamedObjects} prepared statements and portals in one session`,
-      { hint: "close statements that are no longer used, or raise limits.named_objects" },
-    );
+    if (state.hasRoomFor(kind, name)) return true;
+    this.#refuseExtended(tooManyNames(maxNamedObjects), undefined);
+    return false;
   }
 
   #refuseQuery(refusal: Refusal): void {
@@ -345,9 +370,8 @@ export class ForwardPath {
     // The server takes a malformed message for no Parse of that name.
     this.#refuseExtended(refusal, undefined);
     if (type !== FRONTEND.Sync) return;
-    this.#isDropping = false;
     this.#flow.write(encodeSync());
-    this.#options.state.sentSync();
+    this.#sentSync();
   }
 
   #refuseExtended(refusal: Refusal, statement: string | undefined): void {

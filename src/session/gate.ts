@@ -45,10 +45,14 @@ interface Refused {
 /** What becomes of a message that runs nothing yet. */
 export type Verdict = { readonly kind: "forward" } | Refused;
 
+/** What becomes of a `Bind`, with the run that was permitted with it. */
+export type BindVerdict =
+  { readonly kind: "forward"; readonly execution?: Execution | undefined } | Refused;
+
 /** What becomes of one that does. */
 export type RunVerdict = { readonly kind: "forward"; readonly execution: Execution } | Refused;
 
-const FORWARD: Verdict = { kind: "forward" };
+const FORWARD = { kind: "forward" } as const;
 
 /**
  * The way of a statement: what is it, may it, has someone signed, on record, done or refused. Answers at once where
@@ -58,6 +62,8 @@ export class Gate {
   readonly #options: GateOptions;
   /** By their statements, which texts of one shape share. */
   #judgements = new WeakMap<object, Judged>();
+  /** By their portals: runs that were approved with a `Bind` and have not begun. */
+  readonly #approved = new WeakMap<object, Execution>();
   #policy: Policy;
 
   constructor(options: GateOptions) {
@@ -93,13 +99,15 @@ export class Gate {
     }
   }
 
-  /** A `Bind` plans, and planning may run what is declared immutable: it needs the signature, but does not use it up. */
-  permitBind(subject: Subject): Verdict | Promise<Verdict> {
-    const { decision, classification } = subject.judged;
-    if (decision.action === "require_approval") return this.#forwardIfSigned(subject, decision);
-    // What planning runs is on record, too: there need not be an Execute.
-    const mayRun = (classification.effects as readonly string[]).includes("opaque");
-    return mayRun ? this.#record(subject) : FORWARD;
+  /**
+   * A `Bind` plans, and planning may run what is declared immutable. And once there is a portal, FETCH or a function can
+   * run it without an `Execute`: so a signature is used here.
+   */
+  permitBind(subject: Subject): BindVerdict | Promise<BindVerdict> {
+    const current = this.#current(subject);
+    return current instanceof Promise
+      ? current.then((late) => this.#permitCurrentBind(late))
+      : this.#permitCurrentBind(current);
   }
 
   /** A `Query`, or one `Execute`: permission is looked up again, each signature is used once. */
@@ -110,6 +118,25 @@ export class Gate {
       : this.#permitCurrent(subject, current);
   }
 
+  #permitCurrentBind(subject: Subject): BindVerdict | Promise<BindVerdict> {
+    const { decision, classification } = subject.judged;
+    switch (decision.action) {
+      case "allow":
+        // What planning runs is on record, too: there need not be an Execute.
+        return (classification.effects as readonly string[]).includes("opaque")
+          ? this.#recordBind(subject)
+          : FORWARD;
+      case "block":
+        return this.#refuseBlocked(subject, decision);
+      case "require_approval":
+        return isUnbound(subject)
+          ? refuse(boundTooEarly(decision))
+          : this.#bindIfSigned(subject, decision);
+      default:
+        return assertNever(decision);
+    }
+  }
+
   #permitCurrent(subject: Subject, current: Subject): RunVerdict | Promise<RunVerdict> {
     const { decision } = current.judged;
     switch (decision.action) {
@@ -118,7 +145,7 @@ export class Gate {
       case "block":
         return this.#refuseBlocked(current, decision);
       case "require_approval":
-        if (subject.portal?.isStarted === true) return this.#continue(subject);
+        if (subject.portal?.isApproved === true) return this.#continue(subject);
         return isUnbound(current)
           ? refuse(boundTooEarly(decision))
           : this.#runIfSigned(current, decision);
@@ -141,7 +168,10 @@ export class Gate {
   bound(subject: Subject, bindBody: Buffer): Subject {
     const { judged, parameterTypes } = subject;
     const isRecorded = judged.hasParameters && this.#options.recorder.wantsParameters;
-    if (!needsApproval(judged) && !isRecorded) return subject;
+    // What is allowed now may need a signature by the time that it runs.
+    const mayNeedApproval =
+      judged.hasParameters && (!judged.isTimeless || this.#options.policy() !== this.#policy);
+    if (!needsApproval(judged) && !isRecorded && !mayNeedApproval) return subject;
     const values = decodeBoundParameters(bindBody).map(({ format, value }, index) => ({
       oid: parameterTypes[index] ?? 0,
       format: format === 0 ? ("text" as const) : ("binary" as const),
@@ -151,17 +181,13 @@ export class Gate {
       ...subject,
       parameters: bindParameters(values),
       recorded: isRecorded ? this.#options.recorder.parameters(values) : undefined,
-      portal: { isStarted: false },
+      portal: { isApproved: false },
     };
   }
 
   finished(execution: Execution, outcome: Outcome, traffic: Traffic): void {
     const { recorder, metrics } = this.#options;
-    const { subject, startedAtMs } = execution;
-    metrics.statementTook((performance.now() - startedAtMs) / 1000);
-    // Skipped by the server after an earlier error: it has yet to start.
-    if (subject.portal !== undefined && outcome.kind === "skipped")
-      subject.portal.isStarted = false;
+    metrics.statementTook((performance.now() - execution.startedAtMs) / 1000);
     recorder.finished(execution, outcome, traffic);
   }
 
@@ -256,6 +282,15 @@ export class Gate {
     }
   }
 
+  async #bindIfSigned(subject: Subject, decision: NeedsApproval): Promise<BindVerdict> {
+    const verdict = await this.#runIfSigned(subject, decision);
+    if (verdict.kind === "forward" && subject.portal !== undefined) {
+      subject.portal.isApproved = true;
+      this.#approved.set(subject.portal, verdict.execution);
+    }
+    return verdict;
+  }
+
   /** Its text does not say what would be signed for. */
   #refuseByName(subject: Subject, decision: NeedsApproval): Refused {
     this.#count(subject.judged, "require_approval");
@@ -266,7 +301,6 @@ export class Gate {
   /** The use is on record and on disk before it is settled, and settled before the statement is sent. */
   async #use(subject: Subject, taken: TakenUse): Promise<Execution> {
     const { recorder, desk } = this.#options;
-    if (subject.portal !== undefined) subject.portal.isStarted = true;
     const execution = await recorder.approved(subject, taken);
     await desk.settle(taken.use);
     this.#count(subject.judged, "allow");
@@ -274,6 +308,11 @@ export class Gate {
   }
 
   // --- on record, done or refused ---------------------------------------------------------------------------
+
+  #recordBind(subject: Subject): BindVerdict | Promise<BindVerdict> {
+    const recorded = this.#record(subject);
+    return recorded instanceof Promise ? recorded.then(withoutRun) : withoutRun(recorded);
+  }
 
   #record(subject: Subject): RunVerdict | Promise<RunVerdict> {
     const { recorder } = this.#options;
@@ -289,8 +328,14 @@ export class Gate {
     }
   }
 
-  /** The next rows of a portal that is running already. */
+  /** A portal whose signature was used at its `Bind`: its run, and then its next rows. */
   #continue(subject: Subject): RunVerdict {
+    const { portal } = subject;
+    const first = portal && this.#approved.get(portal);
+    if (portal !== undefined && first !== undefined) {
+      this.#approved.delete(portal);
+      return { kind: "forward", execution: first };
+    }
     try {
       return { kind: "forward", execution: this.#options.recorder.continued(subject) };
     } catch (error) {
@@ -336,6 +381,10 @@ function runsByName({ classification, text }: Judged): boolean {
       node === "ExecuteStmt" ||
       ((node === "ExplainStmt" || node === "CreateTableAsStmt") && /\bexecute\b/i.test(text)),
   );
+}
+
+function withoutRun(verdict: RunVerdict): Verdict {
+  return verdict.kind === "forward" ? FORWARD : verdict;
 }
 
 function refuse(refusal: Refusal): Refused {

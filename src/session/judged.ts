@@ -26,6 +26,8 @@ export interface Judged {
   readonly rewritten: Buffer | undefined;
   readonly mayChangeLexing: boolean;
   readonly hasParameters: boolean;
+  /** How many COPY FROM STDIN it holds. */
+  readonly copiesIn: number;
   /** Unbound, as a `Query` runs it. */
   readonly subject: Subject;
 }
@@ -40,9 +42,9 @@ export interface Subject {
   readonly recorded: Fragment | undefined;
   /**
    * Shared by all views of one portal; none for what is not bound. A portal runs once: every further Execute only
-   * fetches more rows, so it is not another execution.
+   * fetches more rows, so it is not another execution, and one approval is enough for it.
    */
-  readonly portal: { isStarted: boolean } | undefined;
+  readonly portal: { isApproved: boolean } | undefined;
 }
 
 export function judge(
@@ -67,6 +69,9 @@ export function judge(
       classification.mayChangeLexing ||
       classification.effects.some((effect) => !RUNS_NO_CODE.has(effect)),
     hasParameters: isParsed && classification.hasParameters,
+    copiesIn: isParsed
+      ? classification.statements.filter(({ effects }) => effects.includes("copy_in")).length
+      : 0,
   });
 }
 

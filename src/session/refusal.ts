@@ -169,6 +169,23 @@ export function unsettledReading(): Refusal {
   };
 }
 
+/** As the server says it. */
+export function notInCopyRefusal(messageType: number): Refusal {
+  const type = messageType.toString(16).toUpperCase().padStart(2, "0");
+  return {
+    sqlstate: SQLSTATE.protocolViolation,
+    message: `unexpected message type 0x${type} during COPY from stdin`,
+  };
+}
+
+export function tooManyNames(maxNames: number): Refusal {
+  return {
+    sqlstate: SQLSTATE.programLimitExceeded,
+    message: `twokey: more than ${maxNames} prepared statements and portals in one session`,
+    hint: "Close statements that are no longer used, or raise limits.named_objects.",
+  };
+}
+
 export function functionCallRefusal(functionOid: number, environment: string): Refusal {
   return {
     sqlstate: SQLSTATE.insufficientPrivilege,

@@ -3,14 +3,15 @@ import { SQLSTATE } from "../base/errors.ts";
 import type { UpstreamConnection, UpstreamListener } from "../upstream/connection.ts";
 import { encodeErrorResponse } from "../wire/encode-backend.ts";
 import { encodeTerminate } from "../wire/encode-frontend.ts";
-import { ProtocolState, type NamesMade } from "../wire/protocol-state.ts";
+import { ProtocolState } from "../wire/protocol-state.ts";
 import { encodeFatal } from "./fatal.ts";
 import { ForwardPath } from "./forward-path.ts";
 import { FrontendFlow } from "./frontend-flow.ts";
 import type { Gate } from "./gate.ts";
 import type { HoldLine, Holds } from "./holds.ts";
-import type { Judged, Subject } from "./judged.ts";
+import type { Subject } from "./judged.ts";
 import { IdleInTransaction } from "./idle-in-transaction.ts";
+import { nameChangesOf } from "./name-changes.ts";
 import { ReturnPath } from "./return-path.ts";
 import type { Execution, Traffic } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -25,6 +26,8 @@ export interface RelayOptions {
   readonly maxMessageBytes: number;
   readonly maxNamedObjects: number;
   readonly idleInTransactionMs: number | undefined;
+  /** Asks the server to cancel what it is running. */
+  readonly cancel: () => void;
   readonly countBytes: (direction: "to_upstream" | "to_frontend", bytes: number) => void;
 }
 
@@ -45,6 +48,7 @@ export class Relay implements UpstreamListener, HoldLine {
   readonly #return: ReturnPath;
   readonly #idle: IdleInTransaction;
   #resolveEnding: (ending: Ending) => void = () => undefined;
+  #isLeaving = false;
   #isEnded = false;
   #copiedBytes = 0;
   #toldBytes = 0;
@@ -54,9 +58,14 @@ export class Relay implements UpstreamListener, HoldLine {
     const { frontend, upstream, gate, sql, countBytes } = options;
     this.ending = new Promise((resolve) => (this.#resolveEnding = resolve));
     const refusals = new SwappedRefusals();
-    const state = new ProtocolState<Subject, Execution>((execution, outcome) => {
-      gate.finished(execution, outcome, this.#traffic());
-    }, namesMadeBy);
+    const state = new ProtocolState<Subject, Execution>({
+      onFinished: (execution, outcome) => {
+        gate.finished(execution, outcome, this.#traffic());
+      },
+      nameChanges: ({ subject }) => nameChangesOf(subject.judged),
+      isHarmless: ({ judged }) => judged.decision.action === "allow",
+      maxNames: options.maxNamedObjects,
+    });
     this.#state = state;
     this.#flow = new FrontendFlow({
       frontend,
@@ -82,7 +91,7 @@ export class Relay implements UpstreamListener, HoldLine {
         this.#copiedBytes += bytes;
       },
       onTerminate: () => {
-        this.#end({ kind: "terminated" });
+        this.#leave();
       },
     });
     this.#idle = new IdleInTransaction({
@@ -115,15 +124,16 @@ export class Relay implements UpstreamListener, HoldLine {
     frontend.on("drain", () => {
       upstream.resume();
     });
-    frontend.on("end", () => {
-      this.#end({ kind: "frontend_lost", error: undefined });
-    });
+    const gone = (error?: Error): void => {
+      // Who has said goodbye may go; what was sent before still runs to its end.
+      if (this.#isLeaving) upstream.resume();
+      else this.#end({ kind: "frontend_lost", error });
+    };
+    frontend.on("end", gone);
     frontend.on("close", () => {
-      this.#end({ kind: "frontend_lost", error: undefined });
+      gone();
     });
-    frontend.on("error", (error) => {
-      this.#end({ kind: "frontend_lost", error });
-    });
+    frontend.on("error", gone);
     this.#options.holds.attach(this);
     upstream.listen(this);
     frontend.resume();
@@ -189,7 +199,15 @@ export class Relay implements UpstreamListener, HoldLine {
   }
 
   onClose(error: Error | undefined): void {
-    this.#end({ kind: "upstream_lost", error });
+    this.#end(this.#isLeaving ? { kind: "terminated" } : { kind: "upstream_lost", error });
+  }
+
+  /** The frontend has said goodbye: the server hears it behind all that was sent before, and answers that first. */
+  #leave(): void {
+    this.#isLeaving = true;
+    this.#flow.end();
+    this.#idle.close();
+    this.#options.upstream.end(TERMINATE);
   }
 
   /** Since the statement before ended. */
@@ -207,10 +225,11 @@ export class Relay implements UpstreamListener, HoldLine {
     this.#flow.end();
     this.#idle.close();
     this.#options.holds.leave();
+    const { frontend, upstream, cancel } = this.#options;
+    // A server that is running something does not see that its connection has gone.
+    if (this.#state.currentExecution !== undefined && ending.kind !== "upstream_lost") cancel();
     this.#state.connectionLost(SQLSTATE.connectionFailure);
-    const { frontend, upstream } = this.#options;
-    if (ending.kind === "terminated") upstream.end(TERMINATE);
-    else upstream.destroy();
+    upstream.destroy();
     const last = this.#lastMessage(ending);
     if (last !== undefined && this.#return.isBetweenMessages) frontend.write(last);
     frontend.destroySoon();
@@ -238,35 +257,3 @@ const UPSTREAM_LOST = encodeErrorResponse({
   message: "twokey: the upstream closed the connection",
   hint: "Whatever transaction was open has been rolled back. Connect again.",
 });
-
-const NOTHING: NamesMade<Subject> = { statements: [], portals: [], isOneOfSeveral: false };
-
-const namesMade = new WeakMap<Judged, NamesMade<Subject>>();
-
-/** Statements that a SQL PREPARE makes: `Bind` can use them, too. */
-function namesMadeBy({ subject: { judged } }: Execution): NamesMade<Subject> {
-  let names = namesMade.get(judged);
-  if (names === undefined) namesMade.set(judged, (names = findNamesMade(judged)));
-  return names;
-}
-
-function findNamesMade(judged: Judged): NamesMade<Subject> {
-  const { classification, subject } = judged;
-  if (classification.kind === "unparsed") return NOTHING;
-  const made = classification.statements
-    .flatMap(({ changes }) => changes)
-    .filter((change) => change.kind === "prepared");
-  if (made.length === 0) return NOTHING;
-  // To run what was prepared prepares nothing again: else it would take its name back from whoever has it by then.
-  const statements = classification.statements.map((statement) => ({ ...statement, changes: [] }));
-  const run = {
-    ...subject,
-    judged: { ...judged, classification: { ...classification, statements } },
-  };
-  return {
-    // On the wire names are kept a character a byte.
-    statements: made.map(({ name }) => [Buffer.from(name).toString("latin1"), run] as const),
-    portals: [],
-    isOneOfSeveral: statements.length > 1,
-  };
-}

@@ -7,6 +7,7 @@ import { isFatal, sqlstateOf } from "../wire/error-fields.ts";
 import { BACKEND, type TransactionStatus } from "../wire/message-types.ts";
 import type { ProtocolState } from "../wire/protocol-state.ts";
 
+import { synchronizationLost } from "./during-copy.ts";
 import type { Subject } from "./judged.ts";
 import type { Execution } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -85,6 +86,7 @@ export class ReturnPath implements BackendSink {
         state.copyInResponse();
         return undefined;
       case BACKEND.ReadyForQuery:
+        if (refusals.hasInterruptedCopy) throw synchronizationLost();
         state.readyForQuery(decodeReadyForQuery(body));
         if (state.isSettled) refusals.forgetUnanswered();
         onReady(state.transactionStatus);

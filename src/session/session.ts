@@ -114,7 +114,7 @@ interface Started {
 }
 
 async function relay(started: Started): Promise<void> {
-  const { opened, link, gate, sql, holds, recorder, situation, services } = started;
+  const { opened, link, gate, sql, holds, recorder, situation, route, services } = started;
   const { socket: frontend } = opened;
   const { metrics, sessions, cancelKeys } = services;
   const { maxMessageBytes, maxNamedObjects, idleInTransactionMs } = services.limits();
@@ -127,6 +127,9 @@ async function relay(started: Started): Promise<void> {
     maxMessageBytes,
     maxNamedObjects,
     idleInTransactionMs,
+    cancel: () => {
+      route.cancel(link);
+    },
     countBytes: (direction, bytes) => {
       metrics.bytes(direction, bytes);
     },

@@ -1,11 +1,23 @@
 import { encodeErrorResponse } from "../wire/encode-backend.ts";
-import { encodeRefusedParse, encodeRefusedQuery, RefusalTokens } from "../wire/encode-refusal.ts";
+import {
+  encodeRefusedCopy,
+  encodeRefusedParse,
+  encodeRefusedQuery,
+  RefusalTokens,
+} from "../wire/encode-refusal.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** Refusals on their way: sent as messages that must fail, awaited as the errors that come back. */
 export class SwappedRefusals {
   readonly #tokens = new RefusalTokens();
   readonly #refusals = new Map<string, Refusal>();
+  #interruption: Refusal | undefined;
+  #hasInterrupted = false;
+
+  /** A message stood in a COPY that can't; the server ends such a session, as it can't tell where the next one begins. */
+  get hasInterruptedCopy(): boolean {
+    return this.#hasInterrupted;
+  }
 
   /** The message that takes the place of a refused `Query` or `FunctionCall`. */
   asQuery(refusal: Refusal): Buffer {
@@ -21,6 +33,12 @@ export class SwappedRefusals {
     return encodeRefusedParse(this.#remember(refusal), statement);
   }
 
+  /** Ends a COPY, if one is under way, in front of a message that can't be in it. */
+  asCopyFail(refusal: Refusal): Buffer {
+    this.#interruption = refusal;
+    return encodeRefusedCopy(this.#remember(refusal));
+  }
+
   /** @returns the refusal that an ErrorResponse's body stands for, once, and what to send instead */
   answered(body: Buffer): { readonly refusal: Refusal; readonly message: Buffer } | undefined {
     if (this.#refusals.size === 0) return undefined;
@@ -28,6 +46,7 @@ export class SwappedRefusals {
     const refusal = token === undefined ? undefined : this.#refusals.get(token);
     if (token === undefined || refusal === undefined) return undefined;
     this.#refusals.delete(token);
+    if (refusal === this.#interruption) this.#hasInterrupted = true;
     return { refusal, message: encodeErrorResponse({ severity: "ERROR", ...refusal }) };
   }
 

@@ -55,6 +55,9 @@ export type SessionChange =
   | { readonly kind: "prepared"; readonly name: string; readonly statement: PreparedStatement }
   | { readonly kind: "defined"; readonly name: string; readonly statement: PreparedStatement }
   | { readonly kind: "deallocated"; readonly name: string | undefined }
+  | { readonly kind: "declared"; readonly name: string; readonly withHold: boolean }
+  /** `undefined` for all cursors. */
+  | { readonly kind: "closed"; readonly name: string | undefined }
   | { readonly kind: "discarded_all" }
   | { readonly kind: "begin" }
   | { readonly kind: "commit"; readonly chain: boolean }
@@ -188,6 +191,10 @@ function applyChange(session: SqlSession, change: SessionChange): SqlSession {
       return { ...session, defined: new Map(session.defined).set(change.name, change.statement) };
     case "deallocated":
       return withoutPrepared(session, change.name);
+    case "declared":
+    case "closed":
+      // Cursors matter to the protocol only: what they read was judged when they were declared.
+      return session;
     case "discarded_all":
       return { ...NEW_SESSION, defined: session.defined, transaction: session.transaction };
     case "begin":

@@ -82,6 +82,9 @@ function statementsIn(body: Node | undefined): readonly Node[] {
 }
 
 /** What runs inside them is judged by their own rule, because not all of it runs, or not now. */
+/** Bit of DeclareCursorStmt's options (parsenodes.h). */
+const CURSOR_OPT_HOLD = 0x0020;
+
 const WALKS_ITSELF = new Set<StatementName>([
   "CreateFunctionStmt",
   "CreateSchemaStmt",
@@ -132,12 +135,15 @@ const STATEMENTS: { readonly [Name in StatementName]: JudgeOf<Name> } = {
   DeclareCursorStmt: (j, s) => {
     judgeQuery(j, s.query);
     walk(j, s.query);
+    const withHold = ((s.options ?? 0) & CURSOR_OPT_HOLD) !== 0;
+    j.changes.push({ kind: "declared", name: s.portalname ?? "", withHold });
   },
   FetchStmt: (j) => {
     addEffect(j, "read", "reads from a cursor");
   },
-  ClosePortalStmt: (j) => {
+  ClosePortalStmt: (j, s) => {
     addEffect(j, "session", "closes a cursor");
+    j.changes.push({ kind: "closed", name: s.portalname });
   },
   PrepareStmt: (j, s) => {
     judgeQuery(j, s.query);

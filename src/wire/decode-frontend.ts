@@ -132,8 +132,13 @@ export function decodeExecute(body: Buffer): ExecuteMessage {
 export function decodeFunctionCall(body: Buffer): FunctionCallMessage {
   const reader = new FieldReader(body, "FunctionCall");
   const functionOid = reader.uint32();
-  reader.skip(reader.count() * 2);
-  for (let left = reader.count(); left > 0; left--) {
+  const formats = reader.count();
+  reader.skip(formats * 2);
+  const values = reader.count();
+  if (formats > 1 && formats !== values) {
+    throw reader.violation(`has ${formats} argument formats but ${values} arguments`);
+  }
+  for (let left = values; left > 0; left--) {
     const length = reader.int32();
     if (length < -1) throw reader.violation("has a negative argument length");
     if (length > 0) reader.skip(length);

@@ -36,6 +36,11 @@ export function encodeRefusedParse(token: string, statement: string | undefined)
   return encodeParse(statement ?? token, Buffer.from(token), []);
 }
 
+/** A `CopyFail` whose error quotes the token, if a COPY is under way; otherwise nothing comes of it. */
+export function encodeRefusedCopy(token: string): Buffer {
+  return encode(FRONTEND.CopyFail, [Buffer.from(token), ZERO]);
+}
+
 export function encodeQuery(text: Buffer): Buffer {
   return encode(FRONTEND.Query, [text, ZERO]);
 }
@@ -54,6 +59,10 @@ export function encodeParse(
 
 export function encodeSync(): Buffer {
   return encode(FRONTEND.Sync, []);
+}
+
+export function encodeFlush(): Buffer {
+  return encode(FRONTEND.Flush, []);
 }
 
 const ZERO = Buffer.alloc(1);

@@ -29,7 +29,7 @@ export class FrontendFramer {
   #isOwned = false;
   #copyDataLeft = 0;
 
-  /** @param maxMessageBytes - limit for Query, Parse, Bind, FunctionCall and CopyData, header included */
+  /** @param maxMessageBytes - limit for Query, Parse, Bind and FunctionCall, without the type byte */
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = Math.min(maxMessageBytes, LARGEST_MESSAGE_BYTES);
   }
@@ -71,7 +71,7 @@ export class FrontendFramer {
     if (limit === undefined) {
       throw new ProtocolViolation(`invalid frontend message type ${type}`);
     }
-    if (length < 4 || length + 1 > limit) {
+    if (length < 4 || length > limit) {
       throw new ProtocolViolation(`invalid message length ${length} for type ${type}`, {
         hint: `messages of this type may have at most ${limit} bytes; limits.max_message raises it for statements`,
       });

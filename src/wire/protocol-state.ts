@@ -1,11 +1,14 @@
+import { ProtocolViolation } from "../base/errors.ts";
+import { CopyIn } from "./copy-in.ts";
+import { lookUp, type Lookup, type Surroundings } from "./look-up.ts";
 import type { TransactionStatus } from "./message-types.ts";
-
-/** What a name stands for by now, as far as the backend's answers tell. */
-export type Lookup<T> =
-  | { readonly kind: "found"; readonly value: T }
-  | { readonly kind: "unknown" }
-  /** An unanswered message may or may not have changed it: ask again after the next answer. */
-  | { readonly kind: "unsettled" };
+import { NamedObjects, type NameChanges } from "./named-objects.ts";
+import {
+  UnansweredQueue,
+  type NameKind,
+  type ReadyAnswered,
+  type Unanswered,
+} from "./unanswered.ts";
 
 /** How one execution ended. */
 export type Outcome =
@@ -15,44 +18,14 @@ export type Outcome =
   /** It stood behind an error in its pipeline: the backend never ran it. */
   | { readonly kind: "skipped" };
 
-/** Told how executions end, in the order in which they were sent. */
-export type OnFinished<X> = (execution: X, outcome: Outcome) => void;
-
-type Pending<S, X> =
-  | { readonly type: "Parse"; readonly name: string; readonly statement: S; readonly group: number }
-  | {
-      readonly type: "Bind";
-      readonly portal: string;
-      readonly statement: S;
-      readonly group: number;
-    }
-  | {
-      readonly type: "Close";
-      readonly kind: "statement" | "portal";
-      readonly name: string;
-      readonly group: number;
-    }
-  | { readonly type: "Execute"; readonly execution: X; readonly group: number }
-  | ReadyPending<X>
-  | { readonly type: "Refused"; readonly name: string | undefined }
-  | { readonly type: "Sync" }
-  | { readonly type: "CopyEnd" };
-
-/** Answered by a ReadyForQuery of its own, which tells that it is over; how it went was told before. */
-interface ReadyPending<X> {
-  readonly type: "Query" | "FunctionCall";
-  /** `undefined` for a query of ours that must fail. */
-  readonly execution: X | undefined;
-  tag: string | undefined;
-  sqlstate: string | undefined;
-}
-
-/** Names that an execution makes by SQL (PREPARE, DECLARE), which `Bind` and `Execute` can use. */
-export interface NamesMade<S> {
-  readonly statements: readonly (readonly [name: string, statement: S])[];
-  readonly portals: readonly (readonly [name: string, statement: S])[];
-  /** One of several statements in a message: when that fails, nobody tells whether this was done before. */
-  readonly isOneOfSeveral: boolean;
+export interface ProtocolStateOptions<S, X> {
+  /** Told how executions end, in the order in which they were sent. */
+  readonly onFinished: (execution: X, outcome: Outcome) => void;
+  readonly nameChanges?: (execution: X) => NameChanges<S> | undefined;
+  /** Whether running it under another's name would do no harm. */
+  readonly isHarmless?: (statement: S) => boolean;
+  /** Statements and portals that a frontend can have; by SQL it may make more, which are then not known. */
+  readonly maxNames?: number;
 }
 
 /**
@@ -67,22 +40,32 @@ export interface NamesMade<S> {
 export class ProtocolState<S, X> {
   transactionStatus: TransactionStatus = "I";
 
-  readonly #onFinished: OnFinished<X>;
-  readonly #namesMade: (execution: X) => NamesMade<S> | undefined;
-  readonly #statements = new Map<string, S>();
-  readonly #portals = new Map<string, S>();
-  readonly #pending: Pending<S, X>[] = [];
-  #head = 0;
-  #group = 0;
+  readonly #onFinished: (execution: X, outcome: Outcome) => void;
+  readonly #nameChanges: (execution: X) => NameChanges<S> | undefined;
+  readonly #isHarmless: (statement: S) => boolean;
+  readonly #names: NamedObjects<S>;
+  readonly #unanswered = new UnansweredQueue<S, X>();
+  readonly #surroundings: { -readonly [K in keyof Surroundings<S, X>]: Surroundings<S, X>[K] };
   #isSkipping = false;
-  #isCopyIn = false;
+  #copyIn: CopyIn | undefined;
+  #syncsToRelease = 0;
 
-  constructor(
-    onFinished: OnFinished<X>,
-    namesMade: (execution: X) => NamesMade<S> | undefined = () => undefined,
-  ) {
+  constructor({
+    onFinished,
+    nameChanges = () => undefined,
+    isHarmless = () => true,
+    maxNames = Infinity,
+  }: ProtocolStateOptions<S, X>) {
     this.#onFinished = onFinished;
-    this.#namesMade = namesMade;
+    this.#nameChanges = nameChanges;
+    this.#isHarmless = isHarmless;
+    this.#names = new NamedObjects(maxNames);
+    this.#surroundings = {
+      names: this.#names,
+      unanswered: this.#unanswered,
+      nameChanges,
+      group: 0,
+    };
   }
 
   /** The backend has failed in this group and ignores everything up to the next `Sync`. */
@@ -92,127 +75,131 @@ export class ProtocolState<S, X> {
 
   /** Nothing that was forwarded waits for an answer. */
   get isSettled(): boolean {
-    return this.#head === this.#pending.length;
+    return this.#unanswered.length === 0;
   }
 
   /** What the backend is running now, or will run next of what was sent. */
   get currentExecution(): X | undefined {
-    for (let i = this.#head; i < this.#pending.length; i++) {
-      const entry = this.#pending[i];
-      if (entry !== undefined && "execution" in entry) return entry.execution;
-    }
-    return undefined;
+    return this.#unanswered.currentExecution;
   }
 
   /** Messages that were forwarded and wait for their answers. */
   get unanswered(): number {
-    return this.#pending.length - this.#head;
+    return this.#unanswered.length;
   }
 
-  /** Statements and portals that a frontend keeps; bounded by configuration. */
-  get namedObjects(): number {
-    return this.#statements.size + this.#portals.size;
+  /** A statement waits for rows, or will, for all that is known. */
+  get copyIn(): CopyIn | undefined {
+    return this.#copyIn;
   }
 
   statement(name: string): Lookup<S> {
-    for (let i = this.#pending.length - 1; i >= this.#head; i--) {
-      const entry = this.#pending[i] as Pending<S, X>;
-      const lookup = this.#statementAfter(entry, name);
-      if (lookup !== undefined) return lookup;
-    }
-    return toLookup(this.#statements.get(name));
+    return lookUp("statement", name, this.#surroundings);
   }
 
   portal(name: string): Lookup<S> {
-    for (let i = this.#pending.length - 1; i >= this.#head; i--) {
-      const entry = this.#pending[i] as Pending<S, X>;
-      if (entry.type === "Bind" && entry.portal === name) {
-        return this.#resolve(entry.group, entry.statement, this.#portals.get(name));
-      }
-      if (entry.type === "Close" && entry.kind === "portal" && entry.name === name) {
-        return this.#resolve(entry.group, undefined, this.#portals.get(name));
-      }
-      if (entry.type === "Query" || entry.type === "Execute") {
-        const lookup = this.#madeBy(entry, "portals", name);
-        if (lookup !== undefined) return lookup;
-      }
-    }
-    return toLookup(this.#portals.get(name));
+    return lookUp("portal", name, this.#surroundings);
+  }
+
+  /** Whether a frontend may have one more name; the unnamed ones always have room. */
+  hasRoomFor(kind: NameKind, name: string): boolean {
+    return this.#names.hasRoomFor(kind, name);
   }
 
   // --- forwarded to the backend -----------------------------------------------------------------------
 
   sentParse(name: string, statement: S): void {
-    this.#pending.push({ type: "Parse", name, statement, group: this.#group });
+    this.#unanswered.push({ type: "Parse", name, statement, group: this.#surroundings.group });
   }
 
-  sentBind(portal: string, statement: S): void {
-    this.#pending.push({ type: "Bind", portal, statement, group: this.#group });
+  /** @param execution - a run that was permitted at once with it, if it was */
+  sentBind(portal: string, statement: S, execution?: X): void {
+    this.#unanswered.push({
+      type: "Bind",
+      portal,
+      statement,
+      execution,
+      group: this.#surroundings.group,
+    });
   }
 
-  sentClose(kind: "statement" | "portal", name: string): void {
-    this.#pending.push({ type: "Close", kind, name, group: this.#group });
+  sentClose(kind: NameKind, name: string): void {
+    this.#unanswered.push({ type: "Close", kind, name, group: this.#surroundings.group });
   }
 
-  sentExecute(execution: X): void {
-    this.#pending.push({ type: "Execute", execution, group: this.#group });
+  /** @param copiesIn - how many COPY FROM STDIN it holds */
+  sentExecute(execution: X, copiesIn = 0): void {
+    const entry = { type: "Execute", execution, group: this.#surroundings.group } as const;
+    this.#unanswered.push(entry);
+    if (copiesIn > 0) this.#copyIn = new CopyIn(entry, copiesIn);
   }
 
   /** @param execution - `undefined` for a query of ours that must fail */
-  sentQuery(execution: X | undefined): void {
-    this.#pending.push({ type: "Query", execution, tag: undefined, sqlstate: undefined });
+  sentQuery(execution: X | undefined, copiesIn = 0): void {
+    const entry = { type: "Query", execution, tag: undefined, sqlstate: undefined } as const;
+    this.#unanswered.push(entry);
+    if (copiesIn > 0) this.#copyIn = new CopyIn(entry, copiesIn);
   }
 
   sentFunctionCall(execution: X): void {
-    this.#pending.push({ type: "FunctionCall", execution, tag: undefined, sqlstate: undefined });
+    this.#unanswered.push({
+      type: "FunctionCall",
+      execution,
+      tag: undefined,
+      sqlstate: undefined,
+    });
   }
 
   /** A `Parse` of ours that must fail, in the place of a refused message; under `name` if that was a `Parse`. */
   sentRefusal(name: string | undefined): void {
-    this.#pending.push({ type: "Refused", name });
+    this.#unanswered.push({ type: "Refused", name });
   }
 
   sentSync(): void {
-    this.#group += 1;
+    this.#surroundings.group += 1;
     this.#isSkipping = false;
-    // During copy-in the backend ignores it (PostgreSQL docs, "COPY Operations").
-    if (!this.#isCopyIn) this.#pending.push(SYNC);
+    this.#unanswered.push(SYNC);
   }
 
   /** `CopyDone` or `CopyFail`. */
   sentCopyEnd(): void {
-    this.#isCopyIn = false;
-    if (!this.isSettled) this.#pending.push(COPY_END);
+    if (this.#copyIn?.sentEnd() === true) this.#copyIn = undefined;
+  }
+
+  /** `Sync` messages that were held back in a COPY which then failed before them: they want to be answered now. */
+  releaseSyncs(): number {
+    const released = this.#syncsToRelease;
+    this.#syncsToRelease = 0;
+    return released;
   }
 
   // --- answered by the backend --------------------------------------------------------------------------
 
   parseComplete(): void {
     const entry = this.#shiftExpected("Parse");
-    if (entry?.type === "Parse") this.#statements.set(entry.name, entry.statement);
+    if (entry?.type === "Parse") this.#names.set("statement", entry.name, entry.statement);
   }
 
   bindComplete(): void {
     const entry = this.#shiftExpected("Bind");
-    if (entry?.type === "Bind") this.#portals.set(entry.portal, entry.statement);
+    if (entry?.type === "Bind") this.#names.set("portal", entry.portal, entry.statement);
   }
 
   closeComplete(): void {
     const entry = this.#shiftExpected("Close");
-    if (entry?.type !== "Close") return;
-    (entry.kind === "statement" ? this.#statements : this.#portals).delete(entry.name);
+    if (entry?.type === "Close") this.#names.forget(entry.kind, entry.name);
   }
 
   /** `CommandComplete` with its tag, or `EmptyQueryResponse` (an empty tag). */
   commandComplete(tag: string): void {
-    const entry = this.#peek();
+    const entry = this.#unanswered.peek();
     if (entry?.type === "Query") {
       entry.tag = tag;
       return;
     }
     if (entry?.type === "Execute") {
       this.#shift();
-      this.#remember(entry.execution);
+      this.#changeNames(entry.execution);
       this.#onFinished(entry.execution, { kind: "completed", tag });
     }
   }
@@ -222,23 +209,26 @@ export class ProtocolState<S, X> {
     if (entry?.type === "Execute") this.#onFinished(entry.execution, { kind: "suspended" });
   }
 
-  /** The backend now takes CopyData: until `CopyDone` or `CopyFail` it ignores `Sync`. */
+  /**
+   * The backend now takes rows.
+   *
+   * @throws ProtocolViolation where no statement of the frontend's asked for them
+   */
   copyInResponse(): void {
-    for (let i = this.#head + 1; i < this.#pending.length; i++) {
-      const type = this.#pending[i]?.type;
-      if (type === "CopyEnd") return;
-      if (type === "Sync") this.#pending.splice(i--, 1);
+    const entry = this.#unanswered.peek();
+    if (entry?.type !== "Query" && entry?.type !== "Execute") {
+      throw new ProtocolViolation("the server began a COPY that no statement asked for");
     }
-    this.#isCopyIn = true;
+    if (this.#copyIn?.entry === entry) this.#copyIn.isOpen = true;
   }
 
   errorResponse(sqlstate: string): void {
-    this.#isCopyIn = false;
-    const entry = this.#peek();
+    const entry = this.#unanswered.peek();
     switch (entry?.type) {
       case "Query":
       case "FunctionCall":
         entry.sqlstate = sqlstate;
+        this.#endCopyIn(entry);
         return;
       case "Sync":
         return;
@@ -249,9 +239,8 @@ export class ProtocolState<S, X> {
 
   readyForQuery(status: TransactionStatus): void {
     this.transactionStatus = status;
-    this.#isCopyIn = false;
-    if (status === "I") this.#portals.clear();
-    const entry = this.#peek();
+    if (status === "I") this.#names.endTransaction();
+    const entry = this.#unanswered.peek();
     switch (entry?.type) {
       case "Sync":
         this.#shift();
@@ -262,7 +251,7 @@ export class ProtocolState<S, X> {
         this.#readyEnded(entry);
         return;
       default:
-        // A Sync that crossed the end of a COPY was answered after all.
+        // An error between two messages, such as a timeout's: the backend reads on.
         this.#isSkipping = false;
     }
   }
@@ -272,108 +261,70 @@ export class ProtocolState<S, X> {
     while (!this.isSettled) this.#finishUnrun(this.#shift(), { kind: "failed", sqlstate });
   }
 
-  // ---------------------------------------------------------------------------------------------------
+  // --- names ----------------------------------------------------------------------------------------------
 
-  #statementAfter(entry: Pending<S, X>, name: string): Lookup<S> | undefined {
-    switch (entry.type) {
-      case "Parse":
-        if (entry.name !== name) return undefined;
-        return this.#resolve(entry.group, entry.statement, this.#statements.get(name));
-      case "Close":
-        if (entry.kind !== "statement" || entry.name !== name) return undefined;
-        return this.#resolve(entry.group, undefined, this.#statements.get(name));
-      case "Query":
-        // It removes the unnamed statement, even if it fails.
-        if (name === "") return UNKNOWN;
-        return this.#madeBy(entry, "statements", name);
-      case "Execute":
-        return this.#madeBy(entry, "statements", name);
-      case "Refused":
-        return entry.name === name && name === "" ? UNKNOWN : undefined;
-      case "Bind":
-      case "FunctionCall":
-      case "Sync":
-      case "CopyEnd":
-        return undefined;
-    }
+  #changeNames(execution: X): void {
+    const changes = this.#nameChanges(execution);
+    if (changes !== undefined) this.#names.change(changes);
   }
 
-  #madeBy(
-    entry: Extract<Pending<S, X>, { type: "Query" | "FunctionCall" | "Execute" }>,
-    kind: "statements" | "portals",
-    name: string,
-  ): Lookup<S> | undefined {
-    if (entry.execution === undefined) return undefined;
-    const made = this.#namesMade(entry.execution)?.[kind].find(([known]) => known === name);
-    if (made === undefined) return undefined;
-    // As in #resolve; and no answer would come to wait for before Sync.
-    const isReached = entry.type === "Execute" && entry.group === this.#group;
-    return isReached ? toLookup(made[1]) : UNSETTLED;
-  }
-
-  #remember(execution: X): void {
-    const made = this.#namesMade(execution);
-    if (made === undefined) return;
-    for (const [name, statement] of made.statements) this.#statements.set(name, statement);
-    for (const [name, statement] of made.portals) this.#portals.set(name, statement);
-  }
-
-  /** Names whose statement may be the one from before, or the one of an execution that has failed. */
+  /** Names that may stand for what they did before, or for what an execution has made of them that has failed. */
   #forgetDoubtful(execution: X): void {
-    const made = this.#namesMade(execution);
-    if (made?.isOneOfSeveral !== true) return;
-    for (const [name] of made.statements) this.#statements.delete(name);
-    for (const [name] of made.portals) this.#portals.delete(name);
+    const names = this.#nameChanges(execution);
+    if (names?.isOneOfSeveral !== true) return;
+    for (const { kind, name } of names.changes) this.#names.forget(kind, name);
   }
 
-  // In its own group a definition either holds or is never reached; in a later one it may have failed.
-  #resolve(group: number, defined: S | undefined, before: S | undefined): Lookup<S> {
-    if (group === this.#group || before === undefined || before === defined)
-      return toLookup(defined);
-    return UNSETTLED;
-  }
+  // --- ends -----------------------------------------------------------------------------------------------
 
   #failGroup(sqlstate: string): void {
     let isFirst = true;
-    while (!this.isSettled && this.#peek()?.type !== "Sync") {
+    while (!this.isSettled && this.#unanswered.peek()?.type !== "Sync") {
       const entry = this.#shift();
-      if (isFirst && entry.type !== "CopyEnd") {
-        isFirst = false;
-        // The backend drops the unnamed statement before it reads the new text.
-        if ((entry.type === "Parse" || entry.type === "Refused") && entry.name === "") {
-          this.#statements.delete("");
-        }
-        this.#finishUnrun(entry, { kind: "failed", sqlstate });
-      } else {
-        this.#finishUnrun(entry, { kind: "skipped" });
+      // The backend drops the unnamed statement before it reads the new text.
+      if (isFirst && (entry.type === "Parse" || entry.type === "Refused") && entry.name === "") {
+        this.#names.forget("statement", "");
       }
+      this.#finishUnrun(entry, isFirst ? { kind: "failed", sqlstate } : { kind: "skipped" });
+      isFirst = false;
     }
     if (this.isSettled) this.#isSkipping = true;
   }
 
-  #finishUnrun(entry: Pending<S, X>, outcome: Outcome): void {
+  #finishUnrun(entry: Unanswered<S, X>, outcome: Outcome): void {
+    this.#forgetUnlessHarmless(entry);
     switch (entry.type) {
       case "Execute":
         this.#onFinished(entry.execution, outcome);
         return;
       case "Query":
       case "FunctionCall":
+      case "Bind":
         if (entry.execution !== undefined) this.#onFinished(entry.execution, outcome);
         return;
       case "Parse":
-      case "Bind":
       case "Close":
       case "Refused":
       case "Sync":
-      case "CopyEnd":
         return;
     }
   }
 
-  #readyEnded({ type, execution, tag, sqlstate }: ReadyPending<X>): void {
+  /**
+   * An error may have come from between two messages (a timeout), so that the backend reads on and makes what seems to be
+   * skipped. Then a name must not go on standing for what it did before.
+   */
+  #forgetUnlessHarmless(entry: Unanswered<S, X>): void {
+    if (entry.type !== "Parse" && entry.type !== "Bind") return;
+    if (this.#isHarmless(entry.statement)) return;
+    if (entry.type === "Parse") this.#names.forget("statement", entry.name);
+    else this.#names.forget("portal", entry.portal);
+  }
+
+  #readyEnded({ type, execution, tag, sqlstate }: ReadyAnswered<X>): void {
     if (type === "Query") {
-      this.#statements.delete("");
-      this.#portals.delete("");
+      this.#names.forget("statement", "");
+      this.#names.forget("portal", "");
     }
     if (execution === undefined) return;
     if (sqlstate !== undefined) {
@@ -381,38 +332,25 @@ export class ProtocolState<S, X> {
       this.#onFinished(execution, { kind: "failed", sqlstate });
       return;
     }
-    this.#remember(execution);
+    this.#changeNames(execution);
     this.#onFinished(execution, { kind: "completed", tag: tag ?? "" });
   }
 
-  #shiftExpected(type: Pending<S, X>["type"]): Pending<S, X> | undefined {
-    return this.#peek()?.type === type ? this.#shift() : undefined;
+  #shiftExpected(type: Unanswered<S, X>["type"]): Unanswered<S, X> | undefined {
+    return this.#unanswered.peek()?.type === type ? this.#shift() : undefined;
   }
 
-  #peek(): Pending<S, X> | undefined {
-    while (this.#pending[this.#head]?.type === "CopyEnd") this.#shift();
-    return this.#pending[this.#head];
-  }
-
-  #shift(): Pending<S, X> {
-    const entry = this.#pending[this.#head] as Pending<S, X>;
-    this.#head += 1;
-    if (this.#head === this.#pending.length) {
-      this.#pending.length = 0;
-      this.#head = 0;
-    } else if (this.#head > 1024) {
-      this.#pending.splice(0, this.#head);
-      this.#head = 0;
-    }
+  #shift(): Unanswered<S, X> {
+    const entry = this.#unanswered.shift();
+    this.#endCopyIn(entry);
     return entry;
+  }
+
+  #endCopyIn(entry: object): void {
+    if (this.#copyIn?.entry !== entry) return;
+    this.#syncsToRelease += this.#copyIn.heldSyncs;
+    this.#copyIn = undefined;
   }
 }
 
 const SYNC = { type: "Sync" } as const;
-const COPY_END = { type: "CopyEnd" } as const;
-const UNSETTLED = { kind: "unsettled" } as const;
-const UNKNOWN = { kind: "unknown" } as const;
-
-function toLookup<T>(value: T | undefined): Lookup<T> {
-  return value === undefined ? UNKNOWN : { kind: "found", value };
-}

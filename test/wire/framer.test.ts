@@ -64,8 +64,8 @@ describe("FrontendFramer", () => {
     ["a length below 4", FRONTEND.Query, 3],
     ["a length that is negative when read as signed", FRONTEND.Query, 0xffffffff],
     ["a length just below the wrap", FRONTEND.CopyData, 0xfffffffb],
-    ["a small message that announces too much", FRONTEND.Execute, 10_000],
-    ["a statement above the configured limit", FRONTEND.Parse, LIMIT],
+    ["a small message that announces too much", FRONTEND.Execute, 10_001],
+    ["a statement above the configured limit", FRONTEND.Parse, LIMIT + 1],
     ["a type that no frontend sends", 0x5a, 5],
     ["a password outside authentication", FRONTEND.Password, 5],
   ])("refuses %s before its body is there (checklist 2-5)", (_, type, length) => {

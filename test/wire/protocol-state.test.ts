@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { NameChanges } from "../../src/wire/named-objects.ts";
 import { ProtocolState, type Outcome } from "../../src/wire/protocol-state.ts";
 
 let state: ProtocolState<string, string>;
@@ -6,14 +7,45 @@ let ended: [string, Outcome["kind"]][];
 
 beforeEach(() => {
   ended = [];
-  state = new ProtocolState(
-    (execution, outcome) => ended.push([execution, outcome.kind]),
-    (execution) =>
-      execution === "PREPARE s"
-        ? { statements: [["s", "by SQL"]], portals: [], isOneOfSeveral: false }
-        : undefined,
-  );
+  state = new ProtocolState({
+    onFinished: (execution, outcome) => ended.push([execution, outcome.kind]),
+    nameChanges: (execution) => CHANGES.get(execution),
+    isHarmless: (statement) => !statement.startsWith("harmful"),
+    maxNames: 3,
+  });
 });
+
+const changing = (
+  kind: "statement" | "portal",
+  name: string | undefined,
+  value?: string,
+  outlivesTransaction = false,
+): NameChanges<string> => ({
+  changes: [{ kind, name, value, outlivesTransaction }],
+  isOneOfSeveral: false,
+});
+
+const CHANGES = new Map<string, NameChanges<string>>([
+  ["PREPARE s", changing("statement", "s", "by SQL")],
+  ["DEALLOCATE s", changing("statement", "s")],
+  ["DEALLOCATE ALL", changing("statement", undefined)],
+  ["DECLARE c", changing("portal", "c", "by SQL")],
+  ["DECLARE c WITH HOLD", changing("portal", "c", "by SQL", true)],
+  ["CLOSE c", changing("portal", "c")],
+]);
+
+function ran(text: string, status: "I" | "T" = "T"): void {
+  state.sentQuery(text);
+  state.commandComplete(text);
+  state.readyForQuery(status);
+}
+
+function parsed(name: string, statement: string): void {
+  state.sentParse(name, statement);
+  state.sentSync();
+  state.parseComplete();
+  state.readyForQuery("I");
+}
 
 const found = (value: string): unknown => ({ kind: "found", value });
 const unknown = { kind: "unknown" };
@@ -179,27 +211,56 @@ describe("executions", () => {
 });
 
 describe("COPY", () => {
-  it("ignores a Sync that came right behind its Execute, as the server does (checklist 48)", () => {
-    state.sentExecute("copy");
-    state.sentSync();
-    state.copyInResponse();
+  it("ends with the last of its rows, or with the statement", () => {
+    state.sentQuery("two copies", 2);
     state.sentCopyEnd();
-    state.sentSync();
-    state.commandComplete("COPY 2");
+    expect(state.copyIn).toBeDefined();
+    state.sentCopyEnd();
+    expect(state.copyIn).toBeUndefined();
+    state.sentExecute("fails", 1);
+    state.errorResponse("22P02");
     state.readyForQuery("I");
-    expect(ended).toEqual([["copy", "completed"]]);
-    expect(state.isSettled).toBe(true);
+    state.errorResponse("22P02");
+    expect(state.copyIn).toBeUndefined();
   });
 
-  it("that was ended before the server began it still takes one Sync", () => {
-    state.sentExecute("copy");
-    state.sentSync();
+  it("is open from the server's answer to it on, not from an earlier one's", () => {
+    state.sentExecute("first", 1);
     state.sentCopyEnd();
-    state.sentSync();
+    state.sentExecute("second", 1);
     state.copyInResponse();
+    expect(state.copyIn?.isOpen).toBe(false);
     state.commandComplete("COPY 0");
-    state.readyForQuery("I");
-    expect(state.isSettled).toBe(true);
+    state.copyInResponse();
+    expect(state.copyIn?.isOpen).toBe(true);
+  });
+
+  it("gives back a Sync that stood behind its failure (checklist 48)", () => {
+    state.sentExecute("copy", 1);
+    state.copyInResponse();
+    if (state.copyIn !== undefined) state.copyIn.heldSyncs += 1;
+    state.errorResponse("22P02");
+    expect(state.releaseSyncs()).toBe(1);
+    expect(state.releaseSyncs()).toBe(0);
+  });
+
+  it("forgets a Sync that more rows follow, or the end (checklist 48)", () => {
+    state.sentExecute("copy", 1);
+    state.copyInResponse();
+    const { copyIn } = state;
+    if (copyIn !== undefined) copyIn.heldSyncs += 1;
+    copyIn?.sentData();
+    expect(copyIn?.heldSyncs).toBe(0);
+    if (copyIn !== undefined) copyIn.heldSyncs += 1;
+    state.sentCopyEnd();
+    state.errorResponse("22P02");
+    expect(state.releaseSyncs()).toBe(0);
+  });
+
+  it("that nobody asked for is a violation", () => {
+    expect(() => {
+      state.copyInResponse();
+    }).toThrow("no statement asked for");
   });
 
   it("ended outside of one is dropped (checklist 49)", () => {
@@ -208,5 +269,78 @@ describe("COPY", () => {
     state.commandComplete("SELECT 1");
     state.readyForQuery("I");
     expect(ended).toEqual([["q", "completed"]]);
+  });
+});
+
+describe("names in doubt", () => {
+  it("what seems to be skipped and is not harmless leaves no older meaning behind", () => {
+    parsed("s", "harmless");
+    state.sentExecute("fails");
+    state.sentParse("s", "harmful");
+    state.errorResponse("57014");
+    state.readyForQuery("I");
+    expect(state.statement("s")).toEqual(unknown);
+  });
+
+  it("what is skipped and harmless does", () => {
+    parsed("s", "harmless");
+    state.sentExecute("fails");
+    state.sentParse("s", "as harmless");
+    state.errorResponse("57014");
+    state.sentSync();
+    state.readyForQuery("I");
+    expect(state.statement("s")).toEqual(found("harmless"));
+  });
+
+  it("a portal, too", () => {
+    state.sentBind("p", "harmless");
+    state.sentSync();
+    state.bindComplete();
+    state.readyForQuery("T");
+    state.sentExecute("fails");
+    state.sentBind("p", "harmful", "approved");
+    state.errorResponse("57014");
+    expect(state.portal("p")).toEqual(unknown);
+    expect(ended).toEqual([
+      ["fails", "failed"],
+      ["approved", "skipped"],
+    ]);
+  });
+});
+
+describe("names by SQL (checklist 42)", () => {
+  it("are given up by DEALLOCATE", () => {
+    parsed("s", "A");
+    parsed("t", "B");
+    state.sentQuery("DEALLOCATE s");
+    expect(state.statement("s")).toEqual(unsettled);
+    state.commandComplete("DEALLOCATE");
+    state.readyForQuery("I");
+    expect(state.statement("s")).toEqual(unknown);
+    expect(state.statement("t")).toEqual(found("B"));
+    ran("DEALLOCATE ALL");
+    expect(state.statement("t")).toEqual(unknown);
+  });
+
+  it("are cursors that Execute reaches, up to CLOSE or the end of the transaction", () => {
+    ran("DECLARE c");
+    expect(state.portal("c")).toEqual(found("by SQL"));
+    ran("CLOSE c");
+    expect(state.portal("c")).toEqual(unknown);
+    ran("DECLARE c");
+    ran("COMMIT", "I");
+    expect(state.portal("c")).toEqual(unknown);
+    ran("DECLARE c WITH HOLD");
+    ran("COMMIT", "I");
+    expect(state.portal("c")).toEqual(found("by SQL"));
+  });
+
+  it("are bounded: one more is not known, and the unnamed has always room", () => {
+    for (const name of ["a", "b", "d"]) parsed(name, "A");
+    expect(state.hasRoomFor("statement", "e")).toBe(false);
+    expect(state.hasRoomFor("statement", "a")).toBe(true);
+    expect(state.hasRoomFor("portal", "")).toBe(true);
+    ran("PREPARE s");
+    expect(state.statement("s")).toEqual(unknown);
   });
 });

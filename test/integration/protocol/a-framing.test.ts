@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   bind,
+  closeStatement,
   cString,
   copyData,
   copyDone,
@@ -132,18 +133,24 @@ describe("2 and 3: a length that can't be closes the connection", () => {
 
 describe("4: sizes are limited when the length word arrives, before the body", () => {
   it.each(["C", "D", "E", "H", "S", "X", "c", "f"])("%s of more than 10,000 bytes", (type) =>
-    closedWith("08P01", rawMessage(type, 10_000)),
+    closedWith("08P01", rawMessage(type, 10_001)),
   );
   it.each(["Q", "P", "B", "F"])("%s beyond what is configured", (type) =>
-    closedWith("08P01", rawMessage(type, 64 * 1024)),
+    closedWith("08P01", rawMessage(type, 64 * 1024 + 1)),
   );
   it("and CopyData beyond 1 GiB - 2", () => closedWith("08P01", rawMessage("d", 0x3fffffff)));
   it("while one right at the limit passes", async () => {
-    const text = `SELECT '${"x".repeat(64 * 1024 - 5 - 9 - 1)}'`;
+    // The length word counts itself, and not the type: as the server counts.
+    const text = `SELECT '${"x".repeat(64 * 1024 - 4 - 9 - 1)}'`;
     const bytes = query(text);
-    expect(bytes).toHaveLength(64 * 1024);
+    expect(bytes).toHaveLength(1 + 64 * 1024);
     expect(await through.ask(bytes)).toEqual(["T", "D", "C SELECT 1", "Z I"]);
     await closedWith("08P01", query(`${text} `));
+  });
+  it("and a small one of 10,000", async () => {
+    const name = "n".repeat(10_000 - 4 - 1 - 1);
+    expect(await through.ask(closeStatement(name), sync())).toEqual(["3", "Z I"]);
+    expect(await (await world.direct()).ask(closeStatement(name), sync())).toEqual(["3", "Z I"]);
   });
   it("and CopyData streams however long its message is", async () => {
     through.send(query("COPY work FROM STDIN"));

@@ -32,7 +32,7 @@ let through: RawClient;
 let direct: RawClient;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startWorld({ config: { limits: { named_objects: 100 } } });
 });
 
 afterAll(async () => {
@@ -504,9 +504,54 @@ describe("42: SQL and the extended protocol share names", () => {
     );
   });
 
-  it("a cursor that SQL declared is not reached by Execute: only SQL can fetch from it", async () => {
-    expect(await through.ask(query("BEGIN; DECLARE c CURSOR FOR SELECT 1"))).toContain("Z T");
-    expect(await through.ask(execute("c"), sync())).toEqual(["E 34000", "Z E"]);
+  it("Execute, Describe and Close of a cursor that SQL declared", async () => {
+    const answers = await compare(
+      () => [
+        query("BEGIN; DECLARE c CURSOR FOR SELECT generate_series(1, 5)"),
+        execute("c", 2),
+        describePortal("c"),
+        sync(),
+        query("FETCH 1 FROM c"),
+        execute("c"),
+        closePortal("c"),
+        sync(),
+        query("FETCH 1 FROM c"),
+        query("ROLLBACK"),
+        execute("c"),
+        sync(),
+      ],
+      7,
+    );
+    expect(answers).toContain("s");
+    expect(answers.slice(-2)).toEqual(["E 34000", "Z I"]);
+  });
+
+  it("in the pipeline that declares it, WITH HOLD behind its transaction, and closed by SQL", async () => {
+    await compare(
+      () => [
+        query("BEGIN"),
+        run("DECLARE c CURSOR WITH HOLD FOR SELECT generate_series(1, 3)"),
+        run("DECLARE d CURSOR FOR SELECT 1"),
+        execute("c", 1),
+        sync(),
+        query("COMMIT"),
+        execute("c", 1),
+        sync(),
+        execute("d"),
+        sync(),
+        query("CLOSE ALL"),
+        execute("c"),
+        sync(),
+      ],
+      7,
+    );
+  });
+
+  it("DEALLOCATE makes room, by SQL as by message", async () => {
+    for (let i = 0; i < 120; i += 1) {
+      expect(await through.ask(parse(`s${i}`, "SELECT 1"), sync())).toEqual(["1", "Z I"]);
+      await through.ask(query(`DEALLOCATE s${i}`));
+    }
   });
 
   it("what PREPARE may do is refused at PREPARE, and by no other name", async () => {

@@ -392,6 +392,53 @@ describe("53: the end of a session", () => {
     expect(await count("work")).toBe(0);
   });
 
+  it("what stands before a Terminate is answered, and on record as it went", async () => {
+    const sql = "INSERT INTO work VALUES (4711)";
+    const messages = [query(sql), run("SELECT 1"), query("SELECT 2"), terminate()];
+    through.send(...messages);
+    direct.send(...messages);
+    expect(trace(await through.untilEnd())).toEqual(trace(await direct.untilEnd()));
+    expect(await count("work")).toBe(2);
+    const decided = auditOf(world).find((record) => record["sql"] === sql);
+    await eventually(
+      () =>
+        Promise.resolve(
+          auditOf(world).some(
+            ({ event, statement, sqlstate }) =>
+              event === "statement.finished" &&
+              statement === decided?.["seq"] &&
+              sqlstate === "00000",
+          ),
+        ),
+      "it is on record as done",
+    );
+  });
+
+  it("a Terminate whose frontend does not wait lets a statement end", async () => {
+    through.send(query("INSERT INTO work SELECT 1 FROM pg_sleep(0.3)"), terminate());
+    through.socket.end();
+    await eventually(async () => (await count("work")) === 1, "it has ended");
+  });
+
+  it.each([
+    ["Query", query("INSERT INTO work SELECT 1 FROM pg_sleep(60)")],
+    ["pipeline", Buffer.concat([run("INSERT INTO work SELECT 1 FROM pg_sleep(60)"), sync()])],
+  ])(
+    "a frontend that vanishes in the middle of a %s takes the statement with it",
+    async (_, sent) => {
+      const sleepers = (): Promise<unknown> =>
+        valueOf(
+          world.witness,
+          "SELECT count(*)::int FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+        );
+      through.send(sent);
+      await eventually(async () => (await sleepers()) === 1, "it runs");
+      through.socket.resetAndDestroy();
+      await eventually(async () => (await sleepers()) === 0, "it has been canceled");
+      expect(await count("work")).toBe(0);
+    },
+  );
+
   it("a frontend that vanishes takes its transaction with it", async () => {
     const { processId } = keyOf(through);
     await through.ask(query("BEGIN; INSERT INTO work VALUES (1); LOCK TABLE keep"));

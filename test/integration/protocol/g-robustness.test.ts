@@ -1,8 +1,5 @@
-import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { once } from "node:events";
-import { promisify } from "node:util";
-import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { AuditUnavailable } from "../../../src/base/errors.ts";
 import { ApprovalDesk } from "../../../src/session/approval-desk.ts";
@@ -10,6 +7,7 @@ import { Classifier } from "../../../src/session/classifier.ts";
 import { AuditFile } from "../../../src/store/audit-file.ts";
 import {
   bind,
+  closeStatement,
   copyData,
   execute,
   fieldsOf,
@@ -22,6 +20,7 @@ import {
 } from "../../support/raw-client.ts";
 import { startTestTwokey } from "../../support/twokey.ts";
 import { startFakeUpstream } from "./fake-upstream.ts";
+import { requestIn, sign } from "./signing.ts";
 import {
   auditOf,
   eventually,
@@ -30,8 +29,6 @@ import {
   valueOf,
   type World,
 } from "./world.ts";
-
-const runFile = promisify(execFile);
 
 let world: World;
 
@@ -70,23 +67,12 @@ afterEach(() => {
 const count = (table: string): Promise<unknown> =>
   valueOf(world.witness, `SELECT count(*)::int FROM ${table}`);
 
-/** Signs as bob does: with the command. */
-async function approve(request: string): Promise<void> {
-  const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
-  const { twokey } = world;
-  const who = ["--url", twokey.adminUrl, "--as", "bob", "--key", twokey.people.bob.keyFile];
-  await runFile(process.execPath, ["--import", "tsx", main, "approve", request, "--yes", ...who], {
-    env: { PATH: process.env["PATH"], HOME: twokey.directory },
-  });
-}
-
 describe("43: the verdict is bound to the execution", () => {
   it("an approval for one execution allows no second, by any message", async () => {
     const client = await world.through();
     const request = async (...messages: readonly Buffer[]): Promise<string> => {
       client.send(...messages);
-      const error = (await client.untilReady()).find(({ type }) => type === "E");
-      return /R-[0-9A-Z-]+/.exec(error?.body.toString() ?? "")?.[0] ?? "none";
+      return requestIn((await client.untilReady()).find(({ type }) => type === "E"));
     };
     const text = "DELETE FROM work WHERE $1::int = 1";
     const bound = [bind({ statement: "s", values: ["1"] }), execute(), sync()];
@@ -94,7 +80,7 @@ describe("43: the verdict is bound to the execution", () => {
     await world.witness.query("INSERT INTO work VALUES (1), (2)");
     const id = await request(...bound);
     expect(await count("work")).toBe(2);
-    await approve(id);
+    await sign(world, id);
     expect(await client.ask(...bound)).toEqual(["2", "C DELETE 2", "Z I"]);
     await world.witness.query("INSERT INTO work VALUES (3)");
     expect(await client.ask(...bound)).toEqual(["E 42501", "Z I"]);
@@ -112,7 +98,7 @@ describe("43: the verdict is bound to the execution", () => {
     const text = "DELETE FROM work";
     one.send(query(text));
     const [error] = await one.untilReady();
-    await approve(/R-[0-9A-Z-]+/.exec(error?.body.toString() ?? "")?.[0] ?? "none");
+    await sign(world, requestIn(error));
     const answers = await Promise.all(
       [one, two].map((client) => client.ask(parse("", text), bind(), execute(), execute(), sync())),
     );
@@ -169,8 +155,15 @@ describe("59: limits", () => {
   it("of prepared statements", async () => {
     const client = await world.through();
     for (let i = 0; i < 50; i += 1) await client.ask(parse(`s${i}`, "SELECT 1"), sync());
-    client.send(parse("one-too-many", "SELECT 1"), sync());
-    expect(trace(await client.untilEnd()).at(-1)).toBe("E 54000");
+    expect(await client.ask(parse("one-too-many", "SELECT 1"), sync())).toEqual(["E 54000", "Z I"]);
+    // Those that there are can be used, and given up.
+    expect(await client.ask(bind({ statement: "s1" }), execute(), sync())).toContain("C SELECT 1");
+    expect(await client.ask(bind({ portal: "p", statement: "s1" }), sync())).toEqual([
+      "E 54000",
+      "Z I",
+    ]);
+    await client.ask(closeStatement("s1"), sync());
+    expect(await client.ask(parse("new", "SELECT 1"), sync())).toEqual(["1", "Z I"]);
   });
 
   it("a frontend that does not read holds up only itself, in bounded memory", async () => {
