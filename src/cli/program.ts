@@ -82,6 +82,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./rotate.ts")).rotateCommand(terminal),
   },
   {
+    name: "backup",
+    summary: "take, list, verify and restore backups",
+    load: async (terminal) => (await import("./backup.ts")).backupCommand(terminal),
+  },
+  {
     name: "alerts",
     summary: "test that whoever should be told at once is",
     load: async (terminal) => (await import("./alerts.ts")).alertsCommand(terminal),

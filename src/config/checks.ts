@@ -10,6 +10,7 @@ export function checkWhole(text: ConfigText, config: Config): Mistake[] {
     ...checkListening(text, config),
     ...checkLimits(text),
     ...checkApprovers(text, config),
+    ...checkBackups(text),
     ...checkReachable(text),
   ];
 }
@@ -93,4 +94,24 @@ function problemWithApprovers(
   ).length;
   if (able >= signatures) return undefined;
   return `asks for ${signatures} of ${approvers.join(", ")}, but only ${able} of the people could sign`;
+}
+
+function checkBackups({ backups, databases }: ConfigText): Mistake[] {
+  const names = Object.keys(backups.databases);
+  const mistakes = names
+    .filter((name) => databases[name] === undefined)
+    .map((name): Mistake => ({
+      path: ["backups", "databases", name],
+      of: "key",
+      message: `"${name}" is not in databases`,
+    }));
+  if (names.length > 0 && backups.encryption === undefined) {
+    mistakes.push({
+      path: ["backups"],
+      of: "key",
+      message:
+        "needs encryption: give {recipients: [age1…]}, which `twokey backup key` makes, or say off",
+    });
+  }
+  return mistakes;
 }

@@ -4,6 +4,7 @@ import type { Place } from "../policy/place.ts";
 import type { CatalogueExtension } from "../sql/catalogue.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import type { AlertsConfig } from "./alerts.ts";
+import type { BackupsConfig } from "./backups.ts";
 import type { ConfigText } from "./schema.ts";
 import type { SecretSource } from "./secret-source.ts";
 
@@ -52,6 +53,7 @@ export interface Config {
     };
   };
   readonly alerts: AlertsConfig;
+  readonly backups: BackupsConfig;
   readonly limits: Limits;
   readonly log: { readonly level: LogLevel };
 }

@@ -15,6 +15,7 @@ const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["alerts.rules.*.people.*", "people"],
   ["alerts.rules.*.workloads.*", "workloads"],
   ["alerts.rules.*.sinks.*", "alerts.sinks"],
+  ["backups.databases.*.store", "backups.stores"],
   ...["environments", "databases", "roles", "people", "workloads"].flatMap(
     (section) =>
       [

@@ -3,6 +3,7 @@ import { LARGEST_MESSAGE_BYTES } from "../wire/message-types.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import { alertsSchema } from "./alerts-schema.ts";
 import { auditSchema } from "./audit-schema.ts";
+import { backupsSchema } from "./backups-schema.ts";
 import { principalSchema } from "./principal-schema.ts";
 import { approvalSchema, ruleSchema } from "./rule-schema.ts";
 import {
@@ -296,6 +297,7 @@ export const configSchema = z
     store: storeSchema,
     audit: auditSchema,
     alerts: alertsSchema,
+    backups: backupsSchema,
     limits: limitsSchema,
     log: z
       .strictObject({

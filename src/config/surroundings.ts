@@ -6,6 +6,15 @@ import { isVerifier, NOT_A_VERIFIER } from "./verifier.ts";
 
 const VERIFIER_FILES = ["people.*.verifier_file", "workloads.*.verifier_file"];
 
+const BACKUP_SECRETS = [
+  "backups.stores.*.access_key",
+  "backups.stores.*.secret_key",
+  "backups.stores.*.key",
+  "backups.encryption.identity",
+  "backups.scratch.url",
+  "backups.databases.*.login.password",
+];
+
 /** Files that must be there and readable before we start. */
 const FILES = [
   "listen.tls.cert",
@@ -25,6 +34,8 @@ const FILES = [
   "alerts.sinks.*.secret.file",
   "alerts.sinks.*.password.file",
   "alerts.sinks.*.routing_key.file",
+  "backups.trusted_keys.*",
+  ...BACKUP_SECRETS.map((secret) => `${secret}.file`),
 ];
 
 const VARIABLES = [
@@ -35,6 +46,7 @@ const VARIABLES = [
   "alerts.sinks.*.secret.env",
   "alerts.sinks.*.password.env",
   "alerts.sinks.*.routing_key.env",
+  ...BACKUP_SECRETS.map((secret) => `${secret}.env`),
 ];
 
 /** Files and environment variables that the configuration names and that are not there. */

@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import type { Place } from "../policy/place.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../policy/policy.ts";
 import { toAlerts } from "./alerts.ts";
+import { toBackups } from "./backups.ts";
 import type { Config, Database, ListenTls, Upstream } from "./config.ts";
 import { parseHost, serverName } from "./host.ts";
 import { toPrincipals } from "./principals.ts";
@@ -79,6 +80,10 @@ export function toConfig(
       },
     },
     alerts: toAlerts(text.alerts, {
+      absolute,
+      secret: (source) => toSecretSource(source, absolute),
+    }),
+    backups: toBackups(text.backups, {
       absolute,
       secret: (source) => toSecretSource(source, absolute),
     }),

@@ -47,6 +47,11 @@ export class ServerSession implements UpstreamListener {
     this.#link.connection.end(encodeTerminate());
   }
 
+  /** At once, in the middle of a statement too. */
+  destroy(): void {
+    this.#link.connection.destroy();
+  }
+
   onChunk(view: Buffer): void {
     this.#received = Buffer.concat([this.#received, view]);
     try {
