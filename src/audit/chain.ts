@@ -1,7 +1,14 @@
 import { hash } from "node:crypto";
 import { parseSha256, type Sha256 } from "../base/digest.ts";
 import { RecordHead } from "./head.ts";
-import { EVENTS, type ChainId, type EventName, type Fragment, type Seq } from "./record.ts";
+import {
+  EVENTS,
+  type ChainId,
+  type EventName,
+  type Fragment,
+  type Members,
+  type Seq,
+} from "./record.ts";
 
 /** Where a chain has got to: its last record, or `seq` 0 and {@link NO_RECORD} before the first. */
 export interface ChainHead {
@@ -62,9 +69,9 @@ export class ChainWriter {
     offset: number,
     nowUs: number,
     event: EventName,
-    fragments: readonly Fragment[],
+    members: readonly Members[],
   ): number {
-    const end = this.#begin(into, offset, nowUs, event, fragments);
+    const end = this.#begin(into, offset, nowUs, event, members);
     return this.#seal(into, offset, end);
   }
 
@@ -87,7 +94,7 @@ export class ChainWriter {
     offset: number,
     nowUs: number,
     event: EventName,
-    fragments: readonly Fragment[],
+    members: readonly Members[],
   ): number {
     const head = this.#head;
     head.setSeq(this.#seq + 1);
@@ -98,9 +105,10 @@ export class ChainWriter {
     const name = EVENT_NAME[event];
     into.set(name, end);
     end += name.length;
-    for (const fragment of fragments) {
-      into.set(fragment, end);
-      end += fragment.length;
+    for (const each of members) {
+      if (typeof each === "string") into.write(each, end, "latin1");
+      else into.set(each, end);
+      end += each.length;
     }
     return end;
   }

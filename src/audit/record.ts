@@ -48,6 +48,11 @@ export type ChainId = Brand<string, "ChainId">;
 /** Members of a record already encoded: `,"name":value,...`. Made once, copied into many records. */
 export type Fragment = Brand<Buffer, "Fragment">;
 
+/** The same as text of ASCII characters only: for what is in one record alone. */
+export type AsciiMembers = Brand<string, "AsciiMembers">;
+
+export type Members = Fragment | AsciiMembers;
+
 export interface Client {
   readonly address: string;
   readonly application_name?: string | undefined;
@@ -275,7 +280,10 @@ export function encodeFragment(fields: Fields): Fragment {
   return Buffer.from(members === "" ? "" : `,${members}`) as Fragment;
 }
 
-/** As {@link encodeFragment}, for what differs in every record of the hot path: no object, no escaping. */
+/**
+ * As {@link encodeFragment}, for what differs in every record of the hot path: no object, no escaping, and no bytes before
+ * the record gets its own.
+ */
 export function encodeFinished(
   statement: Seq,
   outcome: {
@@ -285,14 +293,11 @@ export function encodeFinished(
     readonly durationUs: number;
     readonly sqlstate: Sqlstate;
   },
-): Fragment {
+): AsciiMembers {
   const { rows, bytes, copiedBytes, sqlstate } = outcome;
   const durationMs = Math.round(outcome.durationUs) / 1000;
   const copied = copiedBytes === 0 ? "" : `,"copied_bytes":${copiedBytes}`;
-  return Buffer.from(
-    `,"statement":${statement},"rows":${rows},"bytes":${bytes}${copied},"duration_ms":${durationMs},"sqlstate":"${sqlstate}"`,
-    "latin1",
-  ) as Fragment;
+  return `,"statement":${statement},"rows":${rows},"bytes":${bytes}${copied},"duration_ms":${durationMs},"sqlstate":"${sqlstate}"` as AsciiMembers;
 }
 
 /** A record as read back. Its own members are kept as they stand, known here or not: logs outlive versions. */

@@ -238,8 +238,16 @@ export class SessionRecorder {
 /** Of a command tag such as `INSERT 0 3`, `SELECT 12` or `CREATE TABLE`. */
 function rowsOf(outcome: Outcome): number {
   if (outcome.kind !== "completed") return 0;
-  const digits = /(\d{1,15})$/.exec(outcome.tag)?.[1];
-  return digits === undefined ? 0 : Number(digits);
+  const { tag } = outcome;
+  let rows = 0;
+  let unit = 1;
+  for (let i = tag.length - 1; i >= 0 && unit < 1e15; i -= 1) {
+    const digit = tag.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) break;
+    rows += digit * unit;
+    unit *= 10;
+  }
+  return rows;
 }
 
 function sqlstateOf(outcome: Outcome): Sqlstate {

@@ -11,6 +11,7 @@ import {
   type AuditRecord,
   type EventName,
   type Fragment,
+  type Members,
   type Seq,
   type StatementText,
 } from "../audit/record.ts";
@@ -26,6 +27,7 @@ import {
   type AuditStats,
 } from "./audit-file-options.ts";
 import { recoverChain, writeDurably, type Recovered } from "./audit-file-recovery.ts";
+import { PendingRecords } from "./audit-file-pending.ts";
 import { AuditSegment } from "./audit-file-segment.ts";
 
 const FLUSH_MS = 25;
@@ -33,6 +35,8 @@ const HOUSEKEEPING_MS = 1000;
 const RETRY_MS = { first: 50, longest: 5000 };
 /** Room that a checkpoint always finds, whatever was appended before it. */
 const RESERVED_BYTES = 1024;
+/** So many are encoded together; more would be felt by the statements of the same turn. */
+const PENDING_RECORDS = 64;
 const BUFFER_BYTES = 2 * MAX_RECORD_BYTES + RESERVED_BYTES;
 
 const DONE = Promise.resolve();
@@ -53,6 +57,7 @@ export class AuditFile {
   readonly #writer: ChainWriter;
   readonly #keyFragment: Fragment;
   readonly #anchors: AuditAnchors;
+  readonly #pending = new PendingRecords();
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   readonly #housekeeping: NodeJS.Timeout;
   #lock: DirectoryLock;
@@ -131,8 +136,8 @@ export class AuditFile {
     this.#segment.write(this.#buffer.subarray(0, this.#end));
     this.#segment.syncNow();
     this.#end = 0;
-    this.#writtenSeq = this.#writer.seq;
-    this.#syncedSeq = this.#writer.seq;
+    this.#writtenSeq = this.#seq;
+    this.#syncedSeq = this.#seq;
     this.#anchors.write();
     this.#housekeeping = setInterval(() => {
       this.#keepHouse();
@@ -143,8 +148,13 @@ export class AuditFile {
     return {
       records: this.#records,
       writeFailures: this.#writeFailures,
-      unsynced: this.#writer.seq - this.#syncedSeq,
+      unsynced: this.#seq - this.#syncedSeq,
     };
+  }
+
+  /** Of the record appended last. */
+  get #seq(): Seq {
+    return (this.#writer.seq + this.#pending.count) as Seq;
   }
 
   /** Why nothing can be recorded at the moment, if so. */
@@ -164,28 +174,28 @@ export class AuditFile {
   }
 
   /** As {@link append}, of parts encoded before. No member may be in two of them. */
-  appendEncoded(event: EventName, ...fragments: readonly Fragment[]): Seq {
+  appendEncoded(event: EventName, ...members: readonly Members[]): Seq {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isClosed) throw new AuditUnavailable("the audit log is closed");
-    const needed = bytesNeeded(fragments);
+    const needed = bytesNeeded(members);
     if (needed > MAX_RECORD_BYTES) {
       throw new LimitReached(SQLSTATE.programLimitExceeded, "too long for an audit record", {
         detail: `The record would have ${needed} bytes, the limit is ${MAX_RECORD_BYTES}.`,
       });
     }
     if (!this.#hasRoomFor(needed)) this.flush();
-    return this.#put(event, fragments);
+    return this.#put(event, members, needed);
   }
 
   /**
    * Records what has already happened, such as the end of a statement: never throws. While the log can't be written it
    * is kept in memory for as long as there is room, and counted in `chain.resumed` when there is not.
    */
-  note(event: "statement.finished" | "session.end", ...fragments: readonly Fragment[]): void {
+  note(event: "statement.finished" | "session.end", ...members: readonly Members[]): void {
     if (this.#isClosed) return;
-    const needed = bytesNeeded(fragments);
+    const needed = bytesNeeded(members);
     if (!this.#hasRoomFor(needed)) this.#writeOut();
-    if (this.#hasRoomFor(needed)) this.#put(event, fragments);
+    if (this.#hasRoomFor(needed)) this.#put(event, members, needed);
     else if (this.#failure !== undefined) this.#failure.lost += 1;
   }
 
@@ -268,7 +278,7 @@ export class AuditFile {
       this.append({ event: "chain.closed", pid: process.pid });
       this.#putCheckpoint();
       this.#isClosed = true;
-      await this.synced(this.#writer.seq);
+      await this.synced(this.#seq);
     } catch (cause) {
       if (cause instanceof AuditUnavailable) throw cause;
       throw new AuditUnavailable("the audit log was closed before all of it was written", {
@@ -285,22 +295,28 @@ export class AuditFile {
   }
 
   #hasRoomFor(needed: number): boolean {
-    return this.#end + needed + RESERVED_BYTES <= this.#buffer.length;
+    return this.#end + this.#pending.bytes + needed + RESERVED_BYTES <= this.#buffer.length;
   }
 
-  #put(event: EventName, fragments: readonly Fragment[]): Seq {
-    this.#end = this.#writer.encode(this.#buffer, this.#end, this.#now(), event, fragments);
-    const { seq } = this.#writer;
+  #put(event: EventName, members: readonly Members[], bytes: number): Seq {
+    this.#pending.add(event, this.#now(), members, bytes);
+    const seq = this.#seq;
     this.#records += 1;
     // INVARIANT: a checkpoint's distance from the last is what that one promised in `next_within`, at most.
     if (seq - this.#checkpointSeq >= this.#limits.checkpointEveryRecords - 1) this.#putCheckpoint();
+    else if (this.#pending.count >= PENDING_RECORDS) this.#encode();
     this.#flushTimer ??= setTimeout(() => {
       this.#writeOut();
     }, FLUSH_MS);
     return seq;
   }
 
+  #encode(): void {
+    this.#end = this.#pending.encode(this.#writer, this.#buffer, this.#end);
+  }
+
   #putCheckpoint(): void {
+    this.#encode();
     const start = this.#end;
     this.#checkpointUs = this.#now();
     this.#end = this.#writer.encodeSigned(
@@ -320,7 +336,9 @@ export class AuditFile {
   #writeOut(): void {
     clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
-    if (this.#failure !== undefined || this.#end === 0) return;
+    if (this.#failure !== undefined) return;
+    this.#encode();
+    if (this.#end === 0) return;
     try {
       this.#segment.write(this.#buffer.subarray(0, this.#end));
     } catch (error) {
@@ -354,7 +372,7 @@ export class AuditFile {
   }
 
   #syncInBackground(): void {
-    this.synced(this.#writer.seq).catch(() => undefined); // a failure is kept and reported by #fail
+    this.synced(this.#seq).catch(() => undefined); // a failure is kept and reported by #fail
   }
 
   /** Right after a sync and within one turn: what is left to sync in the old file is little, and nobody else syncs it. */
@@ -363,7 +381,7 @@ export class AuditFile {
     const ageSeconds = this.#now() / 1e6 - this.#segment.createdMs / 1000;
     const { maxFileBytes, maxFileAgeSeconds } = this.#limits;
     if (this.#segment.position < maxFileBytes && ageSeconds < maxFileAgeSeconds) return;
-    if (this.#checkpointSeq < this.#writer.seq) this.#putCheckpoint();
+    if (this.#checkpointSeq < this.#seq) this.#putCheckpoint();
     this.#writeOut();
     if (this.failure !== undefined) return;
     const { chain, seq } = this.#writer.head;
@@ -393,11 +411,11 @@ export class AuditFile {
       return;
     }
     const { checkpointEverySeconds } = this.#limits;
-    const isUncovered = this.#checkpointSeq < this.#writer.seq;
+    const isUncovered = this.#checkpointSeq < this.#seq;
     if (isUncovered && this.#now() - this.#checkpointUs >= checkpointEverySeconds * 1e6) {
       this.#putCheckpoint();
     }
-    if (this.#syncedSeq < this.#writer.seq) this.#syncInBackground();
+    if (this.#syncedSeq < this.#seq) this.#syncInBackground();
     this.#anchors.write();
   }
 
@@ -412,7 +430,7 @@ export class AuditFile {
       error,
       sinceUs: this.#now(),
       refusedFrom: refusedFrom as Seq,
-      refusedTo: this.#writer.seq,
+      refusedTo: this.#seq,
       lost: 0,
       retryMs: RETRY_MS.first,
       retryTimer: undefined,
@@ -446,6 +464,7 @@ export class AuditFile {
       this.#lock = lockDirectory(this.#options.directory);
     }
     this.#segment.repair();
+    this.#encode();
     this.#segment.write(this.#buffer.subarray(0, this.#end));
     this.#end = 0;
     this.#segment.syncNow();
@@ -478,9 +497,9 @@ interface Failure {
   retryTimer: NodeJS.Timeout | undefined;
 }
 
-function bytesNeeded(fragments: readonly Fragment[]): number {
+function bytesNeeded(members: readonly Members[]): number {
   let bytes = FRAME_BYTES;
-  for (const fragment of fragments) bytes += fragment.length;
+  for (const each of members) bytes += each.length;
   return bytes;
 }
 

@@ -76,7 +76,7 @@ describe("encodeFinished", () => {
         durationUs: 1234.5,
         sqlstate: SQLSTATE.ioError,
       }),
-    ).toEqual(
+    ).toBe(
       encodeFragment({
         statement: seq(7),
         rows: 3,
@@ -84,7 +84,7 @@ describe("encodeFinished", () => {
         copied_bytes: copiedBytes === 0 ? undefined : copiedBytes,
         duration_ms: 1.235,
         sqlstate: SQLSTATE.ioError,
-      }),
+      }).toString(),
     );
   });
 
@@ -96,7 +96,7 @@ describe("encodeFinished", () => {
       durationUs: 0.0001,
       sqlstate: parseSqlstate("00000"),
     });
-    expect(fragment.toString()).toContain(`"duration_ms":0,`);
+    expect(fragment).toContain(`"duration_ms":0,`);
   });
 });
 
