@@ -4,25 +4,31 @@ import { AuthenticationFailed } from "../base/errors.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Principal } from "../policy/principal.ts";
 import { namesSubject, type CertificateSubject } from "./certificate-subject.ts";
+import type { Exchange, ExchangeStep, FailureReason, LoggedIn, Proof } from "./login.ts";
 import type { LoginAttempt } from "./login-throttle.ts";
-import {
-  decodeSaslInitialResponse,
-  decodeSaslResponse,
-  encodeAuthenticationSasl,
-  encodeAuthenticationSaslContinue,
-  encodeAuthenticationSaslFinal,
-} from "./sasl-messages.ts";
-import { ScramServer, type ScramMechanism, type ScramStep } from "./scram-server.ts";
+import type { BearerDiscovery } from "./oauthbearer.ts";
+import { cleartextPassword, md5Password, tokenAsPassword } from "./password-exchange.ts";
+import { SaslExchange } from "./sasl-exchange.ts";
 import { tlsServerEndPoint } from "./tls-server-end-point.ts";
+import type { TokenVerification } from "./token-issuer.ts";
+import { checkToken, type TokenSubject } from "./token-subject.ts";
 import { mockVerifier, type ScramVerifier } from "./verifier.ts";
+
+/** What somebody is asked for who shows no certificate. All but `sasl` are asked for over TLS only. */
+export type AskedFor = "sasl" | "token" | "cleartext" | "md5";
 
 /** What is known of somebody who may log in. */
 export interface DirectoryEntry {
   readonly principal: Principal;
-  /** `undefined` for those who don't log in by password. */
-  readonly verifier: ScramVerifier | undefined;
+  readonly asksFor: AskedFor;
+  /** Of their passwords; any will do that has the first one's salt. */
+  readonly verifiers: readonly ScramVerifier[];
+  /** The hex of md5(password, user). */
+  readonly md5: Secret | undefined;
   /** Certificates that prove this principal without a password. */
   readonly certificates: readonly CertificateSubject[];
+  /** Tokens that do. */
+  readonly tokens: readonly TokenSubject[];
   readonly isDisabled: boolean;
   readonly expiresAt: Date | undefined;
 }
@@ -31,13 +37,24 @@ export interface AuthenticationOptions {
   /** `user` of the StartupMessage. */
   readonly user: string;
   readonly channel: FrontendChannel;
-  readonly lookup: (name: string) => DirectoryEntry | undefined;
+  readonly entry: DirectoryEntry | undefined;
+  /** What somebody unknown is asked for, so that they look like the others. */
+  readonly mockAsksFor: AskedFor;
   /** Random, and the same on every replica and after every restart; see `mockVerifier`. */
   readonly mockSecret: Secret<Buffer>;
   /** Of most people's verifiers, so that unknown names look like theirs. */
   readonly mockIterations: number;
   /** Printable ASCII without commas; fresh for each frontend. */
   readonly nonce: string;
+  /** Four random bytes, fresh for each frontend. */
+  readonly md5Salt: Buffer;
+  /** Where tokens are taken: how they are verified, and where to get one. */
+  readonly tokens:
+    | {
+        readonly verify: (token: string) => Promise<TokenVerification>;
+        readonly discovery: BearerDiscovery;
+      }
+    | undefined;
   /** Whether passwords are still taken from there, and where it is counted how it went. */
   readonly attempt: LoginAttempt;
   readonly now: Date;
@@ -54,118 +71,80 @@ export type FrontendChannel =
       readonly verifiedPeer: X509Certificate | undefined;
     };
 
-export type AuthenticationMethod = "certificate" | "scram-sha-256" | "scram-sha-256-plus";
-
 export type AuthenticationStep =
   | { readonly kind: "continue"; readonly send: Buffer }
   /** `send` goes out before AuthenticationOk; it may be empty. */
-  | {
-      readonly kind: "ok";
-      readonly send: Buffer;
-      readonly principal: Principal;
-      readonly method: AuthenticationMethod;
-    }
+  | ({ readonly kind: "ok"; readonly send: Buffer } & LoggedIn)
   | { readonly kind: "failed"; readonly reason: FailureReason };
 
-/** For the audit log and a metric's label. The frontend is told the same for all: `authenticationFailed`. */
-export type FailureReason =
-  | "unknown_user"
-  | "no_password"
-  | "wrong_password"
-  | "disabled"
-  | "expired"
-  | "locked"
-  | "channel_binding"
-  | "malformed";
-
 /**
- * Finds out who a frontend is: by a client certificate that names the principal, else by SCRAM. Somebody unknown,
- * disabled or without a password goes the same way as everybody, with as many hash operations, to the same end.
+ * Finds out who a frontend is: by a client certificate that names the principal, else by a password or a token.
+ * Somebody unknown, disabled or without a password goes the same way as everybody, with as many hash operations, to
+ * the same end.
  */
 export class Authentication {
   readonly #options: AuthenticationOptions;
-  readonly #entry: DirectoryEntry | undefined;
-  readonly #channelBinding: Buffer | undefined;
-  readonly #scram: ScramServer;
-  #mechanism: ScramMechanism | undefined;
+  readonly #exchange: Exchange;
 
   constructor(options: AuthenticationOptions) {
-    const { user, channel, nonce } = options;
     this.#options = options;
-    this.#entry = options.lookup(user);
-    this.#channelBinding =
-      channel.kind === "tls" ? tlsServerEndPoint(channel.ownCertificate) : undefined;
-    // Made for the known, too: its hashing must not tell them apart.
-    const mock = mockVerifier(user, options.mockSecret, options.mockIterations);
-    this.#scram = new ScramServer({
-      verifier: this.#entry?.verifier ?? mock,
-      nonce,
-      channelBinding: this.#channelBinding,
-    });
+    this.#exchange = openExchange(options);
+  }
+
+  /** The largest answer that is read. */
+  get maxAnswerBytes(): number {
+    return this.#exchange.maxAnswerBytes;
   }
 
   /** The answer to the StartupMessage: what the frontend is asked for. */
   start(): AuthenticationStep {
-    if (this.#isNamedByCertificate()) return this.#finish("certificate", Buffer.alloc(0));
-    const plain: readonly ScramMechanism[] = ["SCRAM-SHA-256"];
-    const offered = this.#channelBinding === undefined ? plain : ["SCRAM-SHA-256-PLUS", ...plain];
-    return { kind: "continue", send: encodeAuthenticationSasl(offered) };
+    if (this.#isNamedByCertificate()) {
+      const proof: Proof = { method: "certificate", isGuessable: false };
+      return this.#finish(proof, Buffer.alloc(0));
+    }
+    return { kind: "continue", send: this.#exchange.ask() };
   }
 
   /** @param body - of a `p` message */
-  receive(body: Buffer): AuthenticationStep {
-    return this.#mechanism === undefined ? this.#receiveFirst(body) : this.#receiveFinal(body);
+  receive(body: Buffer): AuthenticationStep | Promise<AuthenticationStep> {
+    const step = this.#exchange.receive(body);
+    return step instanceof Promise ? step.then((late) => this.#judge(late)) : this.#judge(step);
   }
 
-  #receiveFirst(body: Buffer): AuthenticationStep {
-    const response = decodeSaslInitialResponse(body);
-    const mechanism = response?.mechanism;
-    if (mechanism !== "SCRAM-SHA-256" && mechanism !== "SCRAM-SHA-256-PLUS") return MALFORMED;
-    this.#mechanism = mechanism;
-    return this.#step(this.#scram.clientFirst(mechanism, response?.data ?? ""));
-  }
-
-  #receiveFinal(body: Buffer): AuthenticationStep {
-    const data = decodeSaslResponse(body);
-    return data === undefined ? MALFORMED : this.#step(this.#scram.clientFinal(data));
-  }
-
-  #step(step: ScramStep): AuthenticationStep {
+  #judge(step: ExchangeStep): AuthenticationStep {
     switch (step.kind) {
       case "continue":
-        return { kind: "continue", send: encodeAuthenticationSaslContinue(step.message) };
-      case "verified": {
-        const isPlus = this.#mechanism === "SCRAM-SHA-256-PLUS";
-        return this.#counted(
-          this.#finish(
-            isPlus ? "scram-sha-256-plus" : "scram-sha-256",
-            encodeAuthenticationSaslFinal(step.message),
-          ),
-        );
+        return step;
+      case "proved": {
+        const { kind: _, send, ...proof } = step;
+        const finished = this.#finish(proof, send);
+        return proof.isGuessable ? this.#counted(finished) : finished;
       }
-      case "failed":
-        // Nothing was guessed where no proof came to be checked.
-        if (step.reason !== "wrong_password") return { kind: "failed", reason: step.reason };
-        return this.#counted({ kind: "failed", reason: this.#whyNot() });
+      case "failed": {
+        if (!step.isGuess) return { kind: "failed", reason: step.reason };
+        return this.#counted({ kind: "failed", reason: this.#whyNot(step.reason) });
+      }
       default:
         return assertNever(step);
     }
   }
 
   /** Only now, with the proof at hand, does it matter whether the principal may log in at all. */
-  #finish(method: AuthenticationMethod, send: Buffer): AuthenticationStep {
-    const entry = this.#entry;
+  #finish(proof: Proof, send: Buffer): AuthenticationStep {
+    const { entry, now } = this.#options;
     if (entry === undefined) return { kind: "failed", reason: "unknown_user" };
     if (entry.isDisabled) return { kind: "failed", reason: "disabled" };
-    if (entry.expiresAt !== undefined && entry.expiresAt <= this.#options.now) {
+    if (entry.expiresAt !== undefined && entry.expiresAt <= now) {
       return { kind: "failed", reason: "expired" };
     }
-    return { kind: "ok", send, principal: entry.principal, method };
+    const roles = proof.roles ?? entry.principal.roles;
+    return { kind: "ok", send, ...proof, principal: { ...entry.principal, roles } };
   }
 
-  #whyNot(): FailureReason {
-    if (this.#entry === undefined) return "unknown_user";
-    return this.#entry.verifier === undefined ? "no_password" : "wrong_password";
+  #whyNot(reason: FailureReason): FailureReason {
+    const { entry } = this.#options;
+    if (entry === undefined) return "unknown_user";
+    return entry.verifiers.length === 0 && entry.md5 === undefined ? "no_password" : reason;
   }
 
   /** While locked, the right password is as wrong as any: a guesser must not learn from the answer. */
@@ -178,14 +157,46 @@ export class Authentication {
   }
 
   #isNamedByCertificate(): boolean {
-    const { channel } = this.#options;
+    const { channel, entry } = this.#options;
     const peer = channel.kind === "tls" ? channel.verifiedPeer : undefined;
     if (peer === undefined) return false;
-    return this.#entry?.certificates.some((subject) => namesSubject(peer, subject)) ?? false;
+    return entry?.certificates.some((subject) => namesSubject(peer, subject)) ?? false;
   }
 }
 
-const MALFORMED: AuthenticationStep = { kind: "failed", reason: "malformed" };
+function openExchange(options: AuthenticationOptions): Exchange {
+  const { user, channel, entry, tokens, nonce } = options;
+  const verify = tokens?.verify ?? noTokens;
+  const check = (token: string): Promise<ExchangeStep> =>
+    checkToken(token, entry?.tokens ?? [], verify);
+  // Made for the known, too: its hashing must not tell them apart.
+  const mock = mockVerifier(user, options.mockSecret, options.mockIterations);
+  const [own = mock, ...others] = entry?.verifiers ?? [];
+  const isEncrypted = channel.kind === "tls";
+  const asked = isEncrypted ? (entry?.asksFor ?? options.mockAsksFor) : "sasl";
+  switch (asked) {
+    case "token":
+      return tokenAsPassword(check);
+    case "cleartext":
+      return cleartextPassword([own, ...others]);
+    case "md5":
+      return md5Password(entry?.md5, options.md5Salt);
+    case "sasl":
+      return new SaslExchange({
+        verifiers: [own, ...others],
+        nonce,
+        channelBinding: isEncrypted ? tlsServerEndPoint(channel.ownCertificate) : undefined,
+        bearer:
+          isEncrypted && tokens !== undefined ? { discovery: tokens.discovery, check } : undefined,
+      });
+    default:
+      return assertNever(asked);
+  }
+}
+
+function noTokens(): Promise<TokenVerification> {
+  return Promise.resolve({ kind: "invalid", reason: "token_issuer", cause: undefined });
+}
 
 /** What the frontend is told, whatever the reason. */
 export function authenticationFailed(user: string): AuthenticationFailed {

@@ -1,5 +1,6 @@
 import { assertNever } from "../base/assert-never.ts";
 import { equalConstantTime } from "../base/digest.ts";
+import { Secret } from "../base/secret.ts";
 import { hmacSha256, KEY_BYTES, parseBase64, sha256Bytes, xor } from "./scram-keys.ts";
 import type { ScramVerifier } from "./verifier.ts";
 
@@ -9,14 +10,22 @@ export type ScramStep =
   /** To be sent as the challenge. */
   | { readonly kind: "continue"; readonly message: string }
   /** The password is right; the message proves to the client that we know its verifier. */
-  | { readonly kind: "verified"; readonly message: string }
+  | {
+      readonly kind: "verified";
+      readonly message: string;
+      /** The one of several that the password fits. */
+      readonly verifier: ScramVerifier;
+      /** What the client has proved to have: with it, one can log in wherever the same verifier is kept. */
+      readonly clientKey: Secret<Buffer>;
+    }
   | { readonly kind: "failed"; readonly reason: ScramFailure };
 
 /** `channel_binding`: somebody in between took out the offer, or shows the client another certificate. */
 export type ScramFailure = "malformed" | "channel_binding" | "wrong_password";
 
 export interface ScramServerOptions {
-  readonly verifier: ScramVerifier;
+  /** Any of which will do; those with another salt or other rounds than the first are nobody's. */
+  readonly verifiers: readonly [ScramVerifier, ...ScramVerifier[]];
   /** Printable ASCII without commas; fresh for each exchange. */
   readonly nonce: string;
   /** Our certificate's `tls-server-end-point`; `undefined` where SCRAM-SHA-256-PLUS was not offered. */
@@ -42,7 +51,10 @@ export class ScramServer {
     const failure = this.#checkBinding(mechanism, first);
     if (failure !== undefined) return this.#fail(failure);
 
-    const { verifier, nonce } = this.#options;
+    const {
+      verifiers: [verifier],
+      nonce,
+    } = this.#options;
     const bothNonces = `${first.nonce}${nonce}`;
     const challenge = `r=${bothNonces},s=${verifier.salt.toString("base64")},i=${verifier.iterations}`;
     this.#state = { kind: "waits_for_final", first, bothNonces, challenge };
@@ -57,11 +69,24 @@ export class ScramServer {
     if (!this.#isBoundTo(state.first, final.binding)) return this.#fail("channel_binding");
 
     const authMessage = `${state.first.bare},${state.challenge},${final.withoutProof}`;
-    const { verifier } = this.#options;
-    if (!isProof(final.proof, verifier, authMessage)) return this.#fail("wrong_password");
+    // All are tried, so that the time does not tell which it was.
+    const [proved] = this.#comparable().flatMap((verifier) => {
+      const clientKey = clientKeyOf(final.proof, verifier, authMessage);
+      return clientKey === undefined ? [] : [{ verifier, clientKey }];
+    });
+    if (proved === undefined) return this.#fail("wrong_password");
     this.#state = { kind: "done" };
-    const signature = hmacSha256(verifier.serverKey, authMessage);
-    return { kind: "verified", message: `v=${signature.toString("base64")}` };
+    const signature = hmacSha256(proved.verifier.serverKey, authMessage);
+    return { kind: "verified", message: `v=${signature.toString("base64")}`, ...proved };
+  }
+
+  /** The client hashes its password with one salt: only what was made with the same can be compared. */
+  #comparable(): readonly ScramVerifier[] {
+    const { verifiers } = this.#options;
+    const [{ salt, iterations }] = verifiers;
+    return verifiers.filter(
+      (verifier) => verifier.iterations === iterations && verifier.salt.equals(salt),
+    );
   }
 
   #fail(reason: ScramFailure): ScramStep {
@@ -106,9 +131,13 @@ type State =
   | { readonly kind: "done" };
 
 /** ClientKey is the proof without its signature; only its hash is known here (RFC 5802 §3). */
-function isProof(proof: Buffer, { storedKey }: ScramVerifier, authMessage: string): boolean {
+function clientKeyOf(
+  proof: Buffer,
+  { storedKey }: ScramVerifier,
+  authMessage: string,
+): Secret<Buffer> | undefined {
   const clientKey = xor(proof, hmacSha256(storedKey, authMessage));
-  return equalConstantTime(sha256Bytes(clientKey), storedKey);
+  return equalConstantTime(sha256Bytes(clientKey), storedKey) ? new Secret(clientKey) : undefined;
 }
 
 interface ClientFirst {

@@ -2,6 +2,7 @@ import type { Config } from "./config.ts";
 import { isLoopback } from "./host.ts";
 import type { Mistake } from "./mistakes.ts";
 import type { ConfigText } from "./schema.ts";
+import { checkPrincipals } from "./check-principals.ts";
 import { checkReachable } from "./unreachable.ts";
 
 /** What is wrong although every part is right by itself. */
@@ -11,6 +12,7 @@ export function checkWhole(text: ConfigText, config: Config): Mistake[] {
     ...checkLimits(text),
     ...checkApprovers(text, config),
     ...checkBackups(text),
+    ...checkPrincipals(config),
     ...checkReachable(text),
   ];
 }

@@ -32,6 +32,7 @@ export interface Config {
   readonly principals: ReadonlyMap<string, PrincipalConfig>;
   /** Where some of the principals stand, and which at the start: the running proxy takes a changed file up. */
   readonly peopleFile: { readonly path: string; readonly names: ReadonlySet<string> } | undefined;
+  readonly tokens: readonly TokenIssuerConfig[];
   readonly approvals: Approvals;
   readonly catalogue: CatalogueExtension;
   readonly policy: Policy;
@@ -113,13 +114,38 @@ export interface CertificateSubject {
   readonly name: string;
 }
 
+/** By what a token names a person: who issued it, and all that it must say. */
+interface TokenSubject {
+  readonly issuer: string;
+  readonly claims: ReadonlyMap<string, string | number | boolean>;
+}
+
+interface TokenIssuerConfig {
+  readonly name: string;
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  readonly algorithms: ConfigText["tokens"][string]["algorithms"];
+  readonly keys:
+    | { readonly from: "discovery" }
+    | { readonly from: "url"; readonly url: string }
+    | { readonly from: "file"; readonly path: string };
+  readonly clockSkewMs: number;
+  readonly maxAgeMs: number | undefined;
+  readonly scope: string;
+  readonly groups:
+    { readonly claim: string; readonly roles: ReadonlyMap<string, string> } | undefined;
+  readonly caFile: string | undefined;
+}
+
 export interface PrincipalConfig {
   readonly kind: "person" | "workload";
   readonly name: string;
   readonly roles: readonly string[];
-  /** As PostgreSQL stores it: `SCRAM-SHA-256$…`. `undefined`: may sign, but not log in with a password. */
+  readonly asksFor: ConfigText["people"][string]["asks_for"];
+  /** As PostgreSQL stores it: `SCRAM-SHA-256$…` or `md5…`. `undefined`: may sign, but not log in with a password. */
   readonly verifier: Secret | undefined;
   readonly certificates: readonly CertificateSubject[];
+  readonly tokens: readonly TokenSubject[];
   readonly isDisabled: boolean;
   readonly expiresAt: Date | undefined;
 }

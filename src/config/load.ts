@@ -64,6 +64,7 @@ function readPeopleOf(
   try {
     const text = parsePeople(readYamlFile(resolve(directory, named.value)), {
       roles: namesIn(raw, "roles"),
+      issuers: namesIn(raw, "tokens"),
       taken: [...namesIn(raw, "people"), ...namesIn(raw, "workloads")],
       surroundings,
     });

@@ -21,6 +21,8 @@ export type PeopleText = z.output<typeof peopleFileSchema>;
 /** What a people file has to fit into. */
 export interface PeopleFrame {
   readonly roles: readonly string[];
+  /** Names of those whose tokens count. */
+  readonly issuers: readonly string[];
   /** The names that the configuration itself has given away. */
   readonly taken: readonly string[];
   /** `skip` leaves alone the files that it names. */
@@ -38,7 +40,11 @@ export function parsePeople({ source, raw }: YamlFile, frame: PeopleFrame): Peop
   const parsed = peopleFileSchema.safeParse(raw ?? {}, { error: describeIssue });
   const mistakes: Mistake[] = [
     ...(parsed.success ? [] : toMistakes(parsed.error.issues)),
-    ...checkReferences({ ...asObject(raw), roles: [...new Set(frame.roles)] }),
+    ...checkReferences({
+      ...asObject(raw),
+      roles: [...new Set(frame.roles)],
+      tokens: Object.fromEntries(frame.issuers.map((issuer) => [issuer, {}])),
+    }),
     ...takenNames(raw, frame.taken),
     ...(frame.surroundings === "check" ? checkSurroundings(raw, { directory, env: {} }) : []),
   ];
@@ -56,12 +62,18 @@ export function parsePeople({ source, raw }: YamlFile, frame: PeopleFrame): Peop
  */
 export function readPeople({
   roles,
+  tokens,
   principals,
   peopleFile,
-}: Pick<Config, "roles" | "principals" | "peopleFile">): ReadonlyMap<string, PrincipalConfig> {
+}: Pick<Config, "roles" | "tokens" | "principals" | "peopleFile">): ReadonlyMap<
+  string,
+  PrincipalConfig
+> {
   if (peopleFile === undefined) return new Map();
   const taken = [...principals.keys()].filter((key) => !peopleFile.names.has(key));
-  const text = parsePeople(readYamlFile(peopleFile.path), { roles, taken, surroundings: "check" });
+  const issuers = tokens.map(({ name: its }) => its);
+  const frame: PeopleFrame = { roles, issuers, taken, surroundings: "check" };
+  const text = parsePeople(readYamlFile(peopleFile.path), frame);
   return toPrincipals(text, { directory: dirname(peopleFile.path), readsFiles: true });
 }
 
@@ -96,6 +108,7 @@ export interface PeopleSettings {
   readonly peopleFile: string | undefined;
   readonly allowedSignersFile: string | undefined;
   readonly roles: readonly string[];
+  readonly issuers: readonly string[];
   /** Those whom the configuration itself names; nobody edits these but by hand. */
   readonly inline: PeopleText;
 }
@@ -109,6 +122,7 @@ export function readPeopleSettings(configFile: string): PeopleSettings {
     return resolve(dirname(configFile), found.value);
   };
   const roles = namesIn(raw, "roles");
+  const issuers = namesIn(raw, "tokens");
   const { people, workloads } = asObject(raw) as { people?: unknown; workloads?: unknown };
   const inline = {
     ...(people !== undefined && { people }),
@@ -118,6 +132,10 @@ export function readPeopleSettings(configFile: string): PeopleSettings {
     peopleFile: absolute("people_file"),
     allowedSignersFile: absolute("approvals.allowed_signers"),
     roles,
-    inline: parsePeople({ source, raw: inline }, { roles, taken: [], surroundings: "skip" }),
+    issuers,
+    inline: parsePeople(
+      { source, raw: inline },
+      { roles, issuers, taken: [], surroundings: "skip" },
+    ),
   };
 }

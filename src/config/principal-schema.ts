@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { nonEmpty, path } from "./schema-parts.ts";
+import { tokenSubjectSchema } from "./tokens-schema.ts";
 import { isVerifier, NOT_A_VERIFIER } from "./verifier.ts";
 
 const certificateName = z
@@ -21,6 +22,8 @@ const certificateSchema = z
     "needs one of common_name, email and dns",
   );
 
+const ASKS_FOR = ["password", "token", "cleartext", "md5"] as const;
+
 /** A person, or a workload. */
 export const principalSchema = z
   .strictObject({
@@ -29,13 +32,26 @@ export const principalSchema = z
       .string()
       .refine(isVerifier, NOT_A_VERIFIER)
       .optional()
-      .describe("What a password is checked against, in PostgreSQL's format: `SCRAM-SHA-256$…`."),
+      .describe(
+        "What a password is checked against, in PostgreSQL's format: `SCRAM-SHA-256$…`; with `asks_for: md5`, `md5…`.",
+      ),
     verifier_file: path.optional().describe("File that holds the verifier; instead of `verifier`."),
     certificates: z
       .array(certificateSchema)
       .default([])
       .describe(
         "Client certificates that prove them without a password, where `listen.tls.client_ca` vouches for these.",
+      ),
+    tokens: z
+      .array(tokenSubjectSchema)
+      .default([])
+      .describe("Signed tokens that prove them without a password."),
+    asks_for: z
+      .enum(ASKS_FOR)
+      .default("password")
+      .describe(
+        "What they are asked for: `password` by SCRAM, or a token where the program can send one (OAUTHBEARER); `token` as a " +
+          "password, for any program. For programs that know no SCRAM, `cleartext` and `md5`. All but `password` over TLS only.",
       ),
     disabled: z.boolean().default(false).describe("May not log in."),
     expires: z

@@ -25,7 +25,12 @@ export function toPrincipals(
         name,
         roles: text.roles,
         verifier: verifierOf(text, files),
+        asksFor: text.asks_for,
         certificates: text.certificates.map(toSubject),
+        tokens: text.tokens.map(({ issuer, claims }) => ({
+          issuer,
+          claims: new Map(Object.entries(claims)),
+        })),
         isDisabled: text.disabled,
         expiresAt: text.expires,
       },

@@ -16,6 +16,7 @@ import {
   qualifiedName,
   secret,
 } from "./schema-parts.ts";
+import { tokenIssuerSchema } from "./tokens-schema.ts";
 import { duration, size } from "./units.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 
@@ -287,6 +288,10 @@ export const configSchema = z
         "File with further `people` and `workloads`, which `twokey user` edits. A change counts from the next log-in on; " +
           "paths in it are relative to itself.",
       ),
+    tokens: z
+      .record(name, tokenIssuerSchema)
+      .default({})
+      .describe("Who issues tokens that prove who somebody is: an OpenID provider, a CI system."),
     approvals: approvalsSchema,
     catalogue: catalogueSchema,
     rules: z

@@ -27,6 +27,8 @@ const FILES = [
   "upstreams.*.tls.cert",
   "upstreams.*.tls.key",
   ...VERIFIER_FILES,
+  "tokens.*.keys.file",
+  "tokens.*.ca",
   "approvals.allowed_signers",
   "approvals.revoked_keys",
   "store.postgres.file",

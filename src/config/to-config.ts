@@ -50,6 +50,21 @@ export function toConfig(
       path: absolute(path),
       names: new Set(fromPeopleFile),
     })),
+    tokens: Object.entries(text.tokens).map(([name, issuer]) => ({
+      name,
+      issuer: issuer.issuer,
+      audiences: issuer.audience,
+      algorithms: issuer.algorithms,
+      keys: toTokenKeys(issuer.keys, absolute),
+      clockSkewMs: issuer.clock_skew,
+      maxAgeMs: issuer.max_age,
+      scope: issuer.scope,
+      groups: optional(issuer.groups, ({ claim, roles }) => ({
+        claim,
+        roles: new Map(Object.entries(roles)),
+      })),
+      caFile: optional(issuer.ca, absolute),
+    })),
     approvals: {
       allowedSignersFile: optional(text.approvals.allowed_signers, absolute),
       revokedKeysFile: optional(text.approvals.revoked_keys, absolute),
@@ -190,6 +205,15 @@ function toListenTls(text: ConfigText["listen"]["tls"], absolute: Absolute): Lis
     clientCaFile: optional(text.client_ca, absolute),
     clientCrlFile: optional(text.client_crl, absolute),
   };
+}
+
+function toTokenKeys(
+  keys: ConfigText["tokens"][string]["keys"],
+  absolute: Absolute,
+): Config["tokens"][number]["keys"] {
+  if (keys?.url !== undefined) return { from: "url", url: keys.url };
+  if (keys?.file !== undefined) return { from: "file", path: absolute(keys.file) };
+  return { from: "discovery" };
 }
 
 function toSecretSource(

@@ -6,6 +6,8 @@ export const AUTH_METHODS = [
   "scram-sha-256-plus",
   "certificate",
   "token",
+  "password",
+  "md5",
 ] as const;
 
 export type AuthMethod = (typeof AUTH_METHODS)[number];

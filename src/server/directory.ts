@@ -1,13 +1,14 @@
 import { statSync } from "node:fs";
-import type { DirectoryEntry } from "../auth/authentication.ts";
+import type { AskedFor, DirectoryEntry } from "../auth/authentication.ts";
 import { DEFAULT_ITERATIONS, parseVerifier } from "../auth/verifier.ts";
-import type { Secret } from "../base/secret.ts";
+import { hmacSha256 } from "../auth/scram-keys.ts";
+import { Secret } from "../base/secret.ts";
 import type { Config, PrincipalConfig } from "../config/config.ts";
 import { readPeople } from "../config/people-file.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Log } from "../telemetry/log.ts";
 
-type People = Pick<Config, "principals" | "peopleFile" | "roles">;
+type People = Pick<Config, "principals" | "peopleFile" | "roles" | "tokens">;
 
 /**
  * Who there is: those of the configuration, and those that the people file has by now. A file that has become no use
@@ -36,6 +37,17 @@ export class Directory {
   get mockIterations(): number {
     this.#refresh();
     return this.#mockIterations;
+  }
+
+  /**
+   * What a name that nobody has is asked for: each name always the same, and as many of them this or that as people
+   * are, so that the question does not tell who is there.
+   */
+  mockAsksFor(name: string): AskedFor {
+    this.#refresh();
+    const all = [...this.#entries.values()].map(({ asksFor }) => asksFor).sort();
+    const draw = hmacSha256(this.mockSecret.reveal(), `twokey mock question\0${name}`);
+    return all[Math.floor((draw.readUInt32BE(0) / 2 ** 32) * all.length)] ?? "sasl";
   }
 
   /** For logging in: also those who may not. */
@@ -100,23 +112,30 @@ function toEntry({
   kind,
   name,
   roles,
-  verifier,
-  certificates,
-  isDisabled,
-  expiresAt,
+  asksFor,
+  verifier: secret,
+  ...rest
 }: PrincipalConfig): DirectoryEntry {
+  const text = secret?.reveal() ?? "";
+  const verifier = parseVerifier(text);
+  const [, md5] = /^md5([0-9a-f]{32})$/.exec(text) ?? [];
   return {
     principal: { kind, name, roles },
-    verifier: verifier === undefined ? undefined : parseVerifier(verifier.reveal()),
-    certificates,
-    isDisabled,
-    expiresAt,
+    asksFor: asksFor === "password" ? "sasl" : asksFor,
+    verifiers: verifier === undefined ? [] : [verifier],
+    md5: md5 === undefined ? undefined : new Secret(md5),
+    certificates: rest.certificates,
+    tokens: rest.tokens,
+    isDisabled: rest.isDisabled,
+    expiresAt: rest.expiresAt,
   };
 }
 
 function commonIterations(entries: ReadonlyMap<string, DirectoryEntry>): number {
   const counts = new Map<number, number>();
-  for (const { verifier } of entries.values()) {
+  for (const {
+    verifiers: [verifier],
+  } of entries.values()) {
     if (verifier === undefined) continue;
     counts.set(verifier.iterations, (counts.get(verifier.iterations) ?? 0) + 1);
   }

@@ -1,4 +1,4 @@
-import { constants, randomBytes } from "node:crypto";
+import { constants } from "node:crypto";
 import { readFileSync, mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
@@ -6,7 +6,6 @@ import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
 import type { Checks } from "../admin/health.ts";
 import type { RequestStore } from "../approvals/request-store.ts";
 import { formatInstant } from "../approvals/instant.ts";
-import { Authentication } from "../auth/authentication.ts";
 import { LoginThrottle } from "../auth/login-throttle.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import type { Config, ListenTls } from "../config/config.ts";
@@ -23,6 +22,7 @@ import { AuditFile } from "../store/audit-file.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { openAlerting } from "./alerting.ts";
+import { openAuthentication } from "./authentication.ts";
 import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
 import { every } from "./every.ts";
@@ -109,23 +109,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         idleInTransactionMs: config.limits.idleInTransactionMs,
         failedLoginDelayMs: config.limits.logins.delayMs,
       }),
-      authentication: (user, channel, address) =>
-        new Authentication({
-          user,
-          channel,
-          lookup: (name) => directory.entry(name),
-          mockSecret: directory.mockSecret,
-          mockIterations: directory.mockIterations,
-          nonce: randomBytes(18).toString("base64"),
-          attempt: throttle.attempt({
-            user,
-            isKnown: directory.entry(user) !== undefined,
-            address,
-            // A clock that is set back must not lock anybody for longer.
-            nowMs: performance.now(),
-          }),
-          now: now(),
-        }),
+      authentication: openAuthentication({ config, directory, throttle, now }),
       route: (database) => routes.get(database),
       policy: () => config.policy,
       desk: new ApprovalDesk({

@@ -1,19 +1,9 @@
 import type { Socket } from "node:net";
-import {
-  authenticationFailed,
-  type Authentication,
-  type AuthenticationMethod,
-  type FailureReason,
-} from "../auth/authentication.ts";
+import { authenticationFailed, type Authentication } from "../auth/authentication.ts";
+import type { FailureReason, LoggedIn } from "../auth/login.ts";
 import { TwokeyError, ProtocolViolation, SQLSTATE } from "../base/errors.ts";
-import type { Principal } from "../policy/principal.ts";
-import { FRONTEND, HEADER_BYTES, SMALL_MESSAGE_BYTES } from "../wire/message-types.ts";
+import { FRONTEND, HEADER_BYTES } from "../wire/message-types.ts";
 import { readExactly } from "./read-exactly.ts";
-
-export interface Authenticated {
-  readonly principal: Principal;
-  readonly method: AuthenticationMethod;
-}
 
 /** Somebody could not prove who they are. The frontend is told the same whatever `reason` says. */
 export class LoginFailed extends TwokeyError {
@@ -41,30 +31,36 @@ export async function authenticate(
     failureDelayMs,
     signal,
   }: { readonly user: string; readonly failureDelayMs: number; readonly signal: AbortSignal },
-): Promise<Authenticated> {
+): Promise<LoggedIn> {
   let step = authentication.start();
   for (;;) {
     switch (step.kind) {
       case "continue":
         socket.write(step.send);
         break;
-      case "ok":
-        socket.write(step.send);
-        return { principal: step.principal, method: step.method };
+      case "ok": {
+        const { kind: _, send, ...who } = step;
+        socket.write(send);
+        return who;
+      }
       case "failed":
         await new Promise((resolve) => setTimeout(resolve, failureDelayMs));
         throw new LoginFailed(user, step.reason);
     }
-    step = authentication.receive(await readAnswer(socket, signal));
+    const { maxAnswerBytes } = authentication;
+    step = await authentication.receive(await readAnswer(socket, { maxAnswerBytes, signal }));
   }
 }
 
 /** Body of the next message, which has to be a `p`. */
-async function readAnswer(socket: Socket, signal: AbortSignal): Promise<Buffer> {
+async function readAnswer(
+  socket: Socket,
+  { maxAnswerBytes, signal }: { readonly maxAnswerBytes: number; readonly signal: AbortSignal },
+): Promise<Buffer> {
   const header = await readExactly(socket, HEADER_BYTES, signal);
   if (header === undefined) throw new ProtocolViolation("the frontend left during authentication");
   const bodyBytes = header.readUInt32BE(1) - 4;
-  if (header[0] !== FRONTEND.Password || bodyBytes < 0 || bodyBytes > SMALL_MESSAGE_BYTES) {
+  if (header[0] !== FRONTEND.Password || bodyBytes < 0 || bodyBytes > maxAnswerBytes) {
     throw new ProtocolViolation("expected an answer to the authentication request");
   }
   if (bodyBytes === 0) return Buffer.alloc(0);

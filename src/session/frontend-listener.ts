@@ -159,7 +159,8 @@ export class FrontendListener {
       return;
     }
     log.info({ err: error, address }, "a connection was refused");
-    if (!(error instanceof LoginFailed)) return;
+    // Who only asks where to get a token has failed at nothing.
+    if (!(error instanceof LoginFailed) || error.reason === "token_discovery") return;
     metrics.authFailed(error.reason);
     notice({ kind: "login.failed", claimed: error.user, address, reason: error.reason });
     try {

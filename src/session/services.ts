@@ -55,7 +55,7 @@ export interface SessionServices {
     user: string,
     channel: FrontendChannel,
     address: string,
-  ) => Authentication;
+  ) => Promise<Authentication>;
   /** @returns `undefined` for a database that is not configured */
   readonly route: (database: string) => Route | undefined;
   readonly policy: () => Policy;

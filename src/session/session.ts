@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { FrontendChannel } from "../auth/authentication.ts";
+import type { LoggedIn } from "../auth/login.ts";
 import { ConnectionRefused, LimitReached, SQLSTATE } from "../base/errors.ts";
 import { parseIpAddress } from "../policy/network.ts";
 import type { UpstreamLink } from "../upstream/connect.ts";
@@ -12,7 +13,7 @@ import {
   encodeReadyForQuery,
 } from "../wire/encode-backend.ts";
 import { NEWEST_MINOR_VERSION } from "../wire/startup-packet.ts";
-import { authenticate, type Authenticated } from "./authenticate.ts";
+import { authenticate } from "./authenticate.ts";
 import type { CancelKey } from "./cancel-keys.ts";
 import { Gate } from "./gate.ts";
 import { Holds } from "./holds.ts";
@@ -42,7 +43,7 @@ export async function runSession(
   const user = startup.parameters.get("user") ?? "";
   negotiateProtocol(opened);
   const address = socket.remoteAddress ?? "local";
-  const authentication = services.authentication(user, channelOf(tls), address);
+  const authentication = await services.authentication(user, channelOf(tls), address);
   const { failedLoginDelayMs: failureDelayMs } = services.limits();
   const who = await authenticate(socket, authentication, {
     user,
@@ -60,7 +61,7 @@ export async function runSession(
 
 async function openSession(
   opened: Opened,
-  who: Authenticated,
+  who: LoggedIn,
   { services, deadline }: { readonly services: SessionServices; readonly deadline: AbortSignal },
 ): Promise<void> {
   const { tls } = opened;
@@ -203,7 +204,7 @@ function refuseReplication({ startup }: Opened): void {
   );
 }
 
-function enter({ principal }: Authenticated, { sessions, limits }: SessionServices): () => void {
+function enter({ principal }: LoggedIn, { sessions, limits }: SessionServices): () => void {
   const { maxSessionsPerPerson } = limits();
   const leave = sessions.enter(principal.name, maxSessionsPerPerson);
   if (leave !== undefined) return leave;
@@ -231,7 +232,7 @@ function findRoute({ startup }: Opened, { route }: SessionServices): Route {
 
 function situationOf(
   { socket, tls, startup }: Opened,
-  { principal, method }: Authenticated,
+  { principal, method }: LoggedIn,
   { place, neighbours, upstream }: Route,
 ): Situation {
   const { remoteAddress } = socket;

@@ -224,16 +224,22 @@ async function serve(plain: Socket, verifier: ScramVerifier): Promise<Authentica
             ownCertificate: new X509Certificate(pem("server.crt")).raw,
             verifiedPeer: undefined,
           },
-    lookup: (name) =>
-      name === "alice"
+    entry:
+      user === "alice"
         ? {
-            principal: { kind: "person", name, roles: [] },
-            verifier,
+            principal: { kind: "person", name: user, roles: [] },
+            asksFor: "sasl",
+            verifiers: [verifier],
+            md5: undefined,
             certificates: [],
+            tokens: [],
             isDisabled: false,
             expiresAt: undefined,
           }
         : undefined,
+    mockAsksFor: "sasl",
+    md5Salt: randomBytes(4),
+    tokens: undefined,
     mockSecret: new Secret(Buffer.from("mock")),
     mockIterations: 4096,
     nonce: randomBytes(18).toString("base64"),
@@ -243,7 +249,7 @@ async function serve(plain: Socket, verifier: ScramVerifier): Promise<Authentica
   let step = authentication.start();
   while (step.kind === "continue") {
     socket.write(step.send);
-    step = authentication.receive((await readMessage(socket, 1)).subarray(5));
+    step = await authentication.receive((await readMessage(socket, 1)).subarray(5));
   }
   if (step.kind === "failed") {
     const { sqlstate, message } = authenticationFailed(user);

@@ -13,8 +13,10 @@ const ALICE: PrincipalConfig = {
   kind: "person",
   name: "alice",
   roles: ["senior"],
+  asksFor: "password",
   verifier: undefined,
   certificates: [],
+  tokens: [],
   isDisabled: false,
   expiresAt: undefined,
 };
@@ -36,7 +38,7 @@ afterEach(() => {
 function open(text: string): Directory {
   writeFileSync(file, text);
   const names = new Set(["bob"]);
-  const frame = { roles: ["senior", "lead"], peopleFile: { path: file, names } };
+  const frame = { roles: ["senior", "lead"], tokens: [], peopleFile: { path: file, names } };
   const principals = new Map([["alice", ALICE]]);
   const people = {
     ...frame,

@@ -234,7 +234,11 @@ describe("a server that is not what it should be", () => {
       [verifier, "connected"],
       [impostor, "signature"],
     ] as const) {
-      const scram = new ScramServer({ verifier: known, nonce: "nonce", channelBinding: undefined });
+      const scram = new ScramServer({
+        verifiers: [known],
+        nonce: "nonce",
+        channelBinding: undefined,
+      });
       const outcome = await failure(
         connectTo((socket) => {
           let step = 0;

@@ -20,7 +20,11 @@ describe("the client's half of SCRAM", () => {
     await fc.assert(
       fc.asyncProperty(password, fc.boolean(), async (word, isRight) => {
         const verifier = await makeVerifier(new Secret(word), { iterations: 10 });
-        const server = new ScramServer({ verifier, nonce: "server", channelBinding: undefined });
+        const server = new ScramServer({
+          verifiers: [verifier],
+          nonce: "server",
+          channelBinding: undefined,
+        });
         const scram = client(isRight ? word : `${word}x`);
         const challenge = server.clientFirst("SCRAM-SHA-256", scram.clientFirst());
         if (challenge.kind !== "continue") throw new Error(challenge.kind);
