@@ -82,10 +82,16 @@ export function mutate(texts: readonly string[], random: () => number): string {
   const below = (limit: number): number => Math.floor(random() * limit);
   const pick = (): string => texts[below(texts.length)] ?? "";
   let text = pick();
-  for (let rounds = 1 + below(3); rounds > 0; rounds--) {
+  // Between words a change more often leaves something that still parses.
+  const place = (): number => {
     const at = below(text.length + 1);
+    const blank = text.indexOf(" ", at);
+    return blank === -1 || random() < 0.5 ? at : blank;
+  };
+  for (let rounds = 1 + below(3); rounds > 0; rounds--) {
+    const at = place();
     const to = Math.min(text.length, at + 1 + below(12));
-    switch (below(7)) {
+    switch (below(8)) {
       case 0:
       case 1:
         text = text.slice(0, at) + (PIECES[below(PIECES.length)] ?? "") + text.slice(at);
@@ -104,6 +110,9 @@ export function mutate(texts: readonly string[], random: () => number): string {
         text = text.slice(0, at) + other.slice(below(other.length + 1));
         break;
       }
+      case 6:
+        text = `${text}${random() < 0.5 ? ";" : "\n;"}${pick()}`;
+        break;
       default: {
         const words = text.split(" ");
         const [a, b] = [below(words.length), below(words.length)];

@@ -11,8 +11,9 @@ export type ServerVerdict = "refused" | "none" | "one" | "many";
 export class ServerGrammar {
   readonly #client: pg.Client;
   readonly #stream: Socket;
-  #received = Buffer.alloc(0);
-  #onVerdict: ((verdict: ServerVerdict) => void) | undefined;
+  readonly #asked: ((verdict: ServerVerdict) => void)[] = [];
+  #received: Buffer = Buffer.alloc(0);
+  #told = 0;
   #verdict: ServerVerdict = "none";
 
   private constructor(client: pg.Client) {
@@ -27,6 +28,8 @@ export class ServerGrammar {
   static async connect(config: pg.ClientConfig): Promise<ServerGrammar> {
     const client = new pg.Client(config);
     await client.connect();
+    // Millions of errors are expected: none of them is worth a line in the server's log.
+    await client.query("SET log_min_messages = panic; SET log_min_error_statement = panic");
     await client.query("BEGIN");
     await client.query("SELECT 1/0").catch(() => undefined);
     // The error is told before its ReadyForQuery is there, which would count as a verdict.
@@ -34,17 +37,22 @@ export class ServerGrammar {
     return new ServerGrammar(client);
   }
 
-  /** @param texts - without zero characters, well-formed */
+  /**
+   * Asks without waiting for the batches before: the server works on one while another is judged here.
+   *
+   * @param texts - without zero characters, well-formed
+   */
   async verdicts(texts: readonly string[]): Promise<readonly ServerVerdict[]> {
+    if (texts.length === 0) return [];
     const verdicts: ServerVerdict[] = [];
-    const done = new Promise<void>((resolve) => {
-      this.#onVerdict = (verdict) => {
-        if (verdicts.push(verdict) === texts.length) resolve();
-      };
+    return new Promise((resolve) => {
+      this.#stream.write(Buffer.concat(texts.map(parseMessage)));
+      for (let index = 0; index < texts.length; index++) {
+        this.#asked.push((verdict) => {
+          if (verdicts.push(verdict) === texts.length) resolve(verdicts);
+        });
+      }
     });
-    this.#stream.write(Buffer.concat(texts.flatMap((text) => [parseMessage(text), SYNC])));
-    if (texts.length > 0) await done;
-    return verdicts;
   }
 
   close(): void {
@@ -53,22 +61,26 @@ export class ServerGrammar {
   }
 
   #receive(chunk: Buffer): void {
-    this.#received = Buffer.concat([this.#received, chunk]);
-    for (;;) {
-      if (this.#received.length < 5) return;
-      const end = 1 + this.#received.readInt32BE(1);
-      if (this.#received.length < end) return;
-      const type = String.fromCharCode(this.#received[0] ?? 0);
-      const body = this.#received.subarray(5, end);
-      this.#received = this.#received.subarray(end);
-      // ParseComplete: an empty text, or a ROLLBACK, which an aborted transaction would take.
-      if (type === "1") this.#verdict = "one";
-      if (type === "E") this.#verdict = verdictOf(body.toString("utf8"));
-      if (type === "Z") {
-        this.#onVerdict?.(this.#verdict);
-        this.#verdict = "none";
-      }
+    const received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    let at = 0;
+    while (received.length - at >= 5) {
+      const end = at + 1 + received.readInt32BE(at + 1);
+      if (received.length < end) break;
+      this.#hear(String.fromCharCode(received[at] ?? 0), received.subarray(at + 5, end));
+      at = end;
     }
+    this.#received = received.subarray(at);
+    this.#asked.splice(0, this.#told);
+    this.#told = 0;
+  }
+
+  #hear(type: string, body: Buffer): void {
+    // ParseComplete: an empty text, or a ROLLBACK, which an aborted transaction would take.
+    if (type === "1") this.#verdict = "one";
+    if (type === "E") this.#verdict = verdictOf(body.toString("utf8"));
+    if (type !== "Z") return;
+    this.#asked[this.#told++]?.(this.#verdict);
+    this.#verdict = "none";
   }
 }
 
@@ -78,12 +90,14 @@ function verdictOf(error: string): ServerVerdict {
   return (fields.get("M") ?? "").includes("cannot insert multiple commands") ? "many" : "refused";
 }
 
+/** Parse of the unnamed statement, and Sync. */
 function parseMessage(text: string): Buffer {
-  const body = Buffer.from(`\0${text}\0\0\0`);
-  const header = Buffer.alloc(5);
-  header.write("P");
-  header.writeInt32BE(body.length + 4, 1);
-  return Buffer.concat([header, body]);
+  const bodyBytes = Buffer.byteLength(text) + 4;
+  const message = Buffer.alloc(5 + bodyBytes + 5);
+  message.write("P");
+  message.writeInt32BE(bodyBytes + 4, 1);
+  message.write(text, 6);
+  message.write("S", 5 + bodyBytes);
+  message.writeInt32BE(4, 6 + bodyBytes);
+  return message;
 }
-
-const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
