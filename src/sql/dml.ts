@@ -8,7 +8,7 @@ import type {
   SelectStmt,
   UpdateStmt,
 } from "libpg-query";
-import { isUnfiltered } from "./filter.ts";
+import { isUnfiltered } from "./filter/unfiltered.ts";
 import { addDestruction, addEffect, addObject } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import { targetScope, withCtes } from "./scope.ts";

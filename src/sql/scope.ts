@@ -19,7 +19,7 @@ export interface Scope {
   readonly inner: boolean;
   /** How many FROM items the innermost query has. */
   readonly items: number;
-  /** Of expressions looked at before in this scope: what `filter.ts` calls them. */
+  /** Of expressions looked at before in this scope: what `filter/equal-expressions.ts` calls them. */
   readonly keys: WeakMap<Node, string>;
   /** What is left of the patience with the whole condition. */
   readonly budget: { steps: number };
@@ -67,7 +67,7 @@ function countReferences(node: Node | undefined, asked: Map<string, number>): vo
 }
 
 /** The scope inside a subquery of `outer`. Without FROM it sees just what its surroundings see. */
-export function innerScope(outer: Scope, select: SelectStmt): Scope {
+export function innerScope<Outer extends Scope>(outer: Outer, select: SelectStmt): Outer {
   const ctes = withCtes(outer.ctes, select.withClause);
   if (select.fromClause === undefined) return { ...outer, ctes };
   const own = sourcesOf(select.fromClause);

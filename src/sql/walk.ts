@@ -17,7 +17,7 @@ import {
 } from "./calls.ts";
 import { constantOf } from "./constants.ts";
 import { judgeDelete, judgeInsert, judgeMerge, judgeUpdate } from "./dml.ts";
-import { isUnfiltered } from "./filter.ts";
+import { isUnfiltered } from "./filter/unfiltered.ts";
 import { addEffect, addObject } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import { NODE_ROLES } from "./nodes.ts";
