@@ -14,7 +14,7 @@ import type { ParseFailure } from "./parser.ts";
 import { cutRedshift, hasBackslashLiteral, judgeRedshift, redshiftExtension } from "./redshift.ts";
 import { advance, NEW_SESSION } from "./session.ts";
 import type { SqlSession } from "./session.ts";
-import { judgeStatement } from "./statements.ts";
+import { judgeStatement } from "./statements/judge-statement.ts";
 import { statementOf, unite } from "./unite.ts";
 import type { Judged } from "./unite.ts";
 

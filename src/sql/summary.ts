@@ -2,7 +2,7 @@ import type { Node } from "libpg-query";
 import type { SqlObject } from "./classification.ts";
 import type { Judgement } from "./judgement.ts";
 import { kindOf } from "./objects.ts";
-import type { StatementName } from "./statements.ts";
+import type { StatementName } from "./statements/statement-table.ts";
 import { as, entryOf, lastOption } from "./tree.ts";
 
 const MAX_CHARACTERS = 120;

@@ -234,3 +234,15 @@ export function judgeNamedFunction(j: Judgement, node: Node | undefined): void {
   if (names === undefined || stringsOf(names).length === 0) return;
   judgeCallByName(j, qualifiedName(names), [], undefined);
 }
+
+/** Options that name functions: user code that is run by or through what is being defined. */
+export function judgeNamedFunctions(
+  j: Judgement,
+  options: readonly Node[] | undefined,
+  names: readonly string[],
+): void {
+  for (const option of options ?? []) {
+    const { defname = "", arg } = as(option, "DefElem") ?? {};
+    if (names.includes(defname.toLowerCase())) judgeNamedFunction(j, arg);
+  }
+}

@@ -47,11 +47,10 @@ export class ServerGrammar {
     const verdicts: ServerVerdict[] = [];
     return new Promise((resolve) => {
       this.#stream.write(Buffer.concat(texts.map(parseMessage)));
-      for (let index = 0; index < texts.length; index++) {
-        this.#asked.push((verdict) => {
-          if (verdicts.push(verdict) === texts.length) resolve(verdicts);
-        });
-      }
+      const hear = (verdict: ServerVerdict): void => {
+        if (verdicts.push(verdict) === texts.length) resolve(verdicts);
+      };
+      this.#asked.push(...texts.map(() => hear));
     });
   }
 
