@@ -5,7 +5,7 @@ import { constantOf, sketchOf } from "./constants.ts";
 import { addConsequences, addDestruction, addEffect, addRefusal } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import { judgeSetConfig } from "./settings.ts";
-import { columnParts, qualifiedName, stringOf, typeName } from "./tree.ts";
+import { as, columnParts, qualifiedName, stringOf, typeName } from "./tree.ts";
 
 /** A call, in any place of any statement. */
 export function judgeCall(j: Judgement, { funcname, args, location }: FuncCall): void {
@@ -51,7 +51,7 @@ function addFunctionEffects(
   if (!runsSql) return;
   j.runsText = true;
   for (const arg of args) {
-    const sql = sketchOf(arg);
+    const sql = sketchOf(as(arg, "NamedArgExpr")?.arg ?? arg);
     if (sql !== undefined) addConsequences(j, sql, { from: `the SQL text given to ${name}`, at });
   }
 }

@@ -11,9 +11,9 @@ import type {
 import { isUnfiltered } from "./filter/unfiltered.ts";
 import { addDestruction, addEffect, addObject } from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
-import { targetScope, withCtes } from "./scope.ts";
+import { mistrusting, targetScope, withCtes } from "./scope.ts";
 import type { Scope } from "./scope.ts";
-import { isTemporary } from "./session.ts";
+import { isTemporary, isTemporaryView } from "./session.ts";
 import { judgeSettingsUpdate, refuseStoredSettings } from "./settings.ts";
 import { as, relationName } from "./tree.ts";
 
@@ -27,6 +27,7 @@ export function judgeInsert(j: Judgement, statement: InsertStmt): void {
 }
 
 export function judgeUpdate(j: Judgement, update: UpdateStmt, outer: Ctes): void {
+  const trusts = j.surroundings.session.believesNames;
   const { relation, whereClause: where, fromClause: from, targetList: assigned = [] } = update;
   addEffect(j, "write", "updates rows", relation?.location);
   judgeTarget(j, relation);
@@ -36,10 +37,17 @@ export function judgeUpdate(j: Judgement, update: UpdateStmt, outer: Ctes): void
   }
   if (storesSettings(relation)) refuseStoredSettings(j, { UpdateStmt: update });
   const ctes = withCtes(outer, update.withClause);
-  judgeReach(j, "update", relation, where, targetScope({ table: relation, from, ctes, where }));
+  judgeReach(
+    j,
+    "update",
+    relation,
+    where,
+    targetScope({ table: relation, from, ctes, where, trusts }),
+  );
 }
 
 export function judgeDelete(j: Judgement, statement: DeleteStmt, outer: Ctes): void {
+  const trusts = j.surroundings.session.believesNames;
   const { relation, whereClause: where, usingClause: from } = statement;
   addEffect(j, "delete", "deletes rows", relation?.location);
   judgeTarget(j, relation);
@@ -47,11 +55,18 @@ export function judgeDelete(j: Judgement, statement: DeleteStmt, outer: Ctes): v
     addDestruction(j, "what is deleted from a system catalog is dropped", relation?.location);
   }
   const ctes = withCtes(outer, statement.withClause);
-  judgeReach(j, "delete", relation, where, targetScope({ table: relation, from, ctes, where }));
+  judgeReach(
+    j,
+    "delete",
+    relation,
+    where,
+    targetScope({ table: relation, from, ctes, where, trusts }),
+  );
 }
 
 /** ON is the filter of the matched arms; rows that the source doesn't match are filtered by their own condition only. */
 export function judgeMerge(j: Judgement, merge: MergeStmt, outer: Ctes): void {
+  const trusts = j.surroundings.session.believesNames;
   const { relation, joinCondition, mergeWhenClauses = [] } = merge;
   judgeTarget(j, relation);
   const from = merge.sourceRelation === undefined ? [] : [merge.sourceRelation];
@@ -60,7 +75,7 @@ export function judgeMerge(j: Judgement, merge: MergeStmt, outer: Ctes): void {
     const arm = as(node, "MergeWhenClause") ?? {};
     const on = arm.matchKind === "MERGE_WHEN_NOT_MATCHED_BY_SOURCE" ? undefined : joinCondition;
     const where = both(on, arm.condition);
-    judgeArm(j, arm, relation, where, targetScope({ table: relation, from, ctes, where }));
+    judgeArm(j, arm, relation, where, targetScope({ table: relation, from, ctes, where, trusts }));
   }
 }
 
@@ -111,7 +126,9 @@ export function isCertainlyTemporary(
 /** A temporary view has its rows in another table: `pg_temp` alone says nothing of whose they are. */
 function isOwnRows(j: Judgement, name: { schema: string | undefined; name: string }): boolean {
   if (name.schema === "pg_temp") j.dependsOnSession = true;
-  if (name.schema === "pg_temp" && !j.surroundings.session.believesNames) return false;
+  const { session } = j.surroundings;
+  if (name.schema === "pg_temp" && !session.believesNames) return false;
+  if (isTemporaryView(session, name.name)) return false;
   return isCertainlyTemporary(j, name);
 }
 
@@ -122,7 +139,11 @@ function judgeReach(
   where: Node | undefined,
   scope: Scope,
 ): void {
-  if (!isUnfiltered(where, scope) || isOwnRows(j, relationName(relation))) return;
+  const isFiltered = !isUnfiltered(where, scope);
+  // What is judged by what only a text read for its own sake may trust holds for no running session.
+  if (isFiltered && scope.trusts && isUnfiltered(where, mistrusting(scope)))
+    j.dependsOnSession = true;
+  if (isFiltered || isOwnRows(j, relationName(relation))) return;
   const reach = where === undefined ? "has no filter" : "has a filter that picks no rows";
   addDestruction(j, `the ${verb} ${reach}, so it reaches every row`, relation?.location);
 }

@@ -15,6 +15,8 @@ export interface Scope {
   readonly table: RangeVar | undefined;
   readonly others: ReadonlyMap<string, Source>;
   readonly ctes: ReadonlyMap<string, SelectStmt>;
+  /** See `certain-truth.ts`: false in a running session. */
+  readonly trusts: boolean;
   /** Inside a subquery with a FROM of its own: bare names are presumed to be its columns. */
   readonly inner: boolean;
   /** How many FROM items the innermost query has. */
@@ -35,11 +37,13 @@ export function targetScope({
   from,
   ctes,
   where,
+  trusts,
 }: {
   readonly table: RangeVar | undefined;
   readonly from: readonly Node[] | undefined;
   readonly ctes: ReadonlyMap<string, SelectStmt>;
   readonly where: Node | undefined;
+  readonly trusts: boolean;
 }): Scope {
   const asked = new Map<string, number>();
   countReferences(where, asked);
@@ -48,12 +52,18 @@ export function targetScope({
     table,
     others: sourcesOf(from),
     ctes,
+    trusts,
     inner: false,
     items: from?.length ?? 0,
     asked,
     keys: new WeakMap(),
     budget: { steps: MOST_STEPS },
   };
+}
+
+/** The same scope as a running session's. */
+export function mistrusting(scope: Scope): Scope {
+  return { ...scope, trusts: false, budget: { steps: MOST_STEPS } };
 }
 
 /** More than any filter that people write; a few milliseconds. */

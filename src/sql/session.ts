@@ -19,10 +19,12 @@ export interface SqlSession {
   readonly transaction: Transaction | undefined;
 }
 
+/** A relation in the session's temporary schema: when it goes by itself, or that it is a view, whose rows are others'. */
+export type TemporaryRelation = "stays" | "until_commit" | "view";
+
 /** What ROLLBACK takes back. */
 interface TransactionalState {
-  /** Names of relations in this session's temporary schema; the value is when they go by themselves. */
-  readonly temporary: ReadonlyMap<string, "stays" | "until_commit">;
+  readonly temporary: ReadonlyMap<string, TemporaryRelation>;
   /** False once search_path names pg_temp behind another schema: then a bare name may be a permanent table's. */
   readonly temporaryFirst: boolean;
   /** As set by SET ROLE; `undefined` for the role that logged in. */
@@ -45,7 +47,11 @@ export interface PreparedStatement {
 
 /** What a statement, once it has completed, changes about the session. */
 export type SessionChange =
-  | { readonly kind: "created_temporary"; readonly name: string; readonly untilCommit: boolean }
+  | {
+      readonly kind: "created_temporary";
+      readonly name: string;
+      readonly relation: TemporaryRelation;
+    }
   | { readonly kind: "dropped"; readonly names: readonly string[] }
   | { readonly kind: "renamed"; readonly from: string; readonly to: string }
   /** Temporary tables may have gone in a way that the text does not show. */
@@ -93,6 +99,11 @@ export function isPlain(session: SqlSession): boolean {
 /** True when `name`, written without a schema, is certainly a temporary relation of this session. */
 export function isTemporary({ believesNames, state }: SqlSession, name: string): boolean {
   return believesNames && state.temporaryFirst && state.temporary.has(name);
+}
+
+/** True for a temporary view: dropping it loses nothing, but its rows are those of other tables. */
+export function isTemporaryView({ state }: SqlSession, name: string): boolean {
+  return state.temporary.get(name) === "view";
 }
 
 /** A statement has completed. */
@@ -166,9 +177,7 @@ export function expectPrepared(
 function applyChange(session: SqlSession, change: SessionChange): SqlSession {
   switch (change.kind) {
     case "created_temporary":
-      return withTemporary(session, (temporary) =>
-        temporary.set(change.name, change.untilCommit ? "until_commit" : "stays"),
-      );
+      return withTemporary(session, (temporary) => temporary.set(change.name, change.relation));
     case "dropped":
       return withTemporary(session, (temporary) => {
         for (const name of change.names) temporary.delete(name);
@@ -229,7 +238,9 @@ function startTransaction(
 }
 
 function committed(session: SqlSession, chain: boolean): SqlSession {
-  const left = new Map([...session.state.temporary].filter(([, until]) => until === "stays"));
+  const left = new Map(
+    [...session.state.temporary].filter(([, relation]) => relation !== "until_commit"),
+  );
   return ended(session, { ...session.state, temporary: left }, chain);
 }
 
@@ -283,7 +294,7 @@ function withState(session: SqlSession, part: Partial<TransactionalState>): SqlS
 
 function withTemporary(
   session: SqlSession,
-  edit: (temporary: Map<string, "stays" | "until_commit">) => void,
+  edit: (temporary: Map<string, TemporaryRelation>) => void,
 ): SqlSession {
   const temporary = new Map(session.state.temporary);
   edit(temporary);

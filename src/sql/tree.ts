@@ -72,3 +72,9 @@ function nodesIn(value: unknown): readonly Node[] {
   if (first !== undefined && /^[A-Z]/.test(first)) return [value as Node];
   return Object.values(value).flatMap(nodesIn); // a struct that stands in its field without its name
 }
+
+/** What is cast, however often. */
+export function uncast(node: Node | undefined): Node | undefined {
+  const cast = as(node, "TypeCast");
+  return cast === undefined ? node : uncast(cast.arg);
+}

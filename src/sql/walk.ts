@@ -192,29 +192,37 @@ function judgeSelect(j: Judgement, select: SelectStmt, outer: Ctes): void {
     addEffect(j, "ddl", "SELECT INTO creates a table", into.location);
     addEffect(j, "write", "SELECT INTO fills a table", into.location);
     addObject(j, { kind: "table", ...relationName(into) });
-    noteCreated(j, into, select.intoClause?.onCommit);
+    noteCreated(j, into, { onCommit: select.intoClause?.onCommit });
   }
   const large = (select.fromClause ?? [])
     .map((item) => as(item, "RangeVar"))
     .find((relation) => /^pg_largeobject(_metadata)?$/.test(relation?.relname ?? ""));
-  if (large !== undefined && !isNarrowed(select, large, outer)) j.readsAllLargeObjects = true;
+  if (large !== undefined && !isNarrowed(j, select, large, outer)) j.readsAllLargeObjects = true;
 }
 
-function isNarrowed(select: SelectStmt, table: RangeVar, outer: Ctes): boolean {
+function isNarrowed(j: Judgement, select: SelectStmt, table: RangeVar, outer: Ctes): boolean {
+  const trusts = j.surroundings.session.believesNames;
   if (select.limitCount !== undefined && constantOf(select.limitCount) !== null) return true;
   const where = select.whereClause;
   const ctes = withCtes(outer, select.withClause);
   const others = (select.fromClause ?? []).filter((item) => as(item, "RangeVar") !== table);
-  return !isUnfiltered(where, targetScope({ table, from: others, ctes, where }));
+  return !isUnfiltered(where, targetScope({ table, from: others, ctes, where, trusts }));
 }
 
 /** A relation that this statement creates: temporary by its name, or by the word. */
-export function noteCreated(j: Judgement, relation: RangeVar, onCommit: string | undefined): void {
+export function noteCreated(
+  j: Judgement,
+  relation: RangeVar,
+  {
+    onCommit,
+    isView = false,
+  }: { readonly onCommit?: string | undefined; readonly isView?: boolean },
+): void {
   if (relation.relpersistence !== "t" && relation.schemaname !== "pg_temp") return;
   j.changes.push({
     kind: "created_temporary",
     name: relation.relname ?? "",
-    untilCommit: onCommit === "ONCOMMIT_DROP",
+    relation: isView ? "view" : onCommit === "ONCOMMIT_DROP" ? "until_commit" : "stays",
   });
 }
 

@@ -2,25 +2,23 @@
  * libpg-query against node-sql-parser, over this repository's statements: what each reads, where they disagree, and how
  * fast. Prints the tables of docs/explanation/parsers.md: `node --import tsx test/bench/parsers.ts`.
  */
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { parse as parseYaml } from "yaml";
 import { parse, warmUp } from "../../src/sql/parser.ts";
+import { CORPUS_FILES, casesIn } from "../support/corpus.ts";
 import { compareParsers, countWith } from "../sql/second-reader.ts";
 import type { Agreement } from "../sql/second-reader.ts";
 
-function statementsIn(path: string): readonly string[] {
-  const cases = parseYaml(readFileSync(new URL(path, import.meta.url), "utf8")) as readonly {
-    readonly sql: string;
-    readonly parses?: boolean;
-  }[];
-  return cases.filter(({ parses }) => parses !== false).map(({ sql }) => sql);
-}
-
-const CORPORA: readonly (readonly [name: string, path: string])[] = [
-  ["the statement corpus", "../corpus/statements.yaml"],
-  ["our own cases", "../sql/cases.yaml"],
+const CORPORA: readonly (readonly [name: string, files: readonly string[]])[] = [
+  ["the statement corpus", ["corpus/statements.yaml"]],
+  ["our own cases", CORPUS_FILES.filter((file) => file !== "corpus/statements.yaml")],
 ];
+
+function statementsIn(files: readonly string[]): readonly string[] {
+  return files
+    .flatMap(casesIn)
+    .filter(({ parses }) => parses !== false)
+    .map(({ sql }) => sql);
+}
 
 function line(...cells: readonly (string | number)[]): void {
   process.stdout.write(`| ${cells.join(" | ")} |\n`);
@@ -29,8 +27,8 @@ function line(...cells: readonly (string | number)[]): void {
 warmUp();
 line("statements that PostgreSQL parses", "libpg-query", "node-sql-parser", "both, another count");
 line("---", "---", "---", "---");
-for (const [name, path] of CORPORA) {
-  const texts = statementsIn(path);
+for (const [name, files] of CORPORA) {
+  const texts = statementsIn(files);
   const seen = texts.map(compareParsers);
   const count = (...kinds: readonly Agreement[]): number =>
     seen.filter((agreement) => kinds.includes(agreement)).length;

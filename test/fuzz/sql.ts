@@ -5,11 +5,10 @@
  *
  * Starts the embedded PostgreSQL, or uses the server of PGHOST, PGPORT, PGUSER and PGPASSWORD if PGHOST is set.
  */
-import { readFileSync } from "node:fs";
-import { parse as parseYaml } from "yaml";
 import type { Classification } from "../../src/sql/classification.ts";
 import { classify } from "../../src/sql/classify.ts";
 import { NEW_SESSION } from "../../src/sql/session.ts";
+import { corpusTexts } from "../support/corpus.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { mutate, seededRandom } from "./mutate.ts";
 import { ServerGrammar } from "./server-verdict.ts";
@@ -39,7 +38,7 @@ async function fuzz(
   { statements, seed }: { readonly statements: number; readonly seed: number },
 ): Promise<FuzzReport> {
   const random = seededRandom(seed);
-  const texts = corpus();
+  const texts = corpusTexts();
   const failures: string[] = [];
   const disagreements: string[] = [];
   let [parsed, looseParameters, bodiless] = [0, 0, 0];
@@ -95,17 +94,9 @@ function agree(ours: OurVerdict, theirs: ServerVerdict): boolean {
   return (ours === "none" ? "one" : ours) === (theirs === "none" ? "one" : theirs);
 }
 
-export function corpus(): readonly string[] {
-  return ["../corpus/statements.yaml", "../sql/cases.yaml"].flatMap((path) => {
-    const text = readFileSync(new URL(path, import.meta.url), "utf8");
-    return (parseYaml(text) as readonly { readonly sql: string }[]).map(({ sql }) => sql);
-  });
-}
-
 async function main(): Promise<void> {
   const [statements = 100_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2).map(Number);
-  const own =
-    process.env["PGHOST"] === undefined ? await startPostgres() : undefined;
+  const own = process.env["PGHOST"] === undefined ? await startPostgres() : undefined;
   const grammar = await ServerGrammar.connect(
     own === undefined ? {} : { ...own, user: own.superuser, database: "postgres" },
   );

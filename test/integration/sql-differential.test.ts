@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 import pg from "pg";
-import { parse } from "yaml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { classify } from "../../src/sql/classify.ts";
 import type { ParsedClassification } from "../../src/sql/classification.ts";
 import { NEW_SESSION, ranAlone } from "../../src/sql/session.ts";
 import type { SqlSession } from "../../src/sql/session.ts";
+import { CORPUS_FILES, casesIn } from "../support/corpus.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 
@@ -79,23 +78,33 @@ const SNAPSHOT = `
     'sequences', (SELECT json_agg(q ORDER BY schemaname, sequencename) FROM pg_sequences q)
   )::text AS snapshot`;
 
-interface DifferentialCase {
-  readonly sql: string;
-  readonly setup?: readonly string[];
-  readonly parses?: boolean;
-}
-
-function casesIn(path: string): readonly DifferentialCase[] {
-  const text = readFileSync(new URL(path, import.meta.url), "utf8");
-  return (parse(text) as DifferentialCase[]).filter(({ parses }) => parses !== false);
-}
-
 // What acts on the server as a whole, or waits, is not for a shared scratch server.
 const NOT_RUN =
-  /pg_terminate_backend|ALTER SYSTEM|pg_reload|pg_sleep|CREATE SUBSCRIPTION|pg_promote/i;
+  /pg_terminate_backend|ALTER SYSTEM|pg_reload|pg_sleep|CREATE SUBSCRIPTION|pg_promote|rolpassword|COPY .* PROGRAM|pg_switch_wal/i;
 
 // Comparisons that happen to hold for every row of these tables: no text tells that, so they count as filters.
-const UNDECIDABLE = ["WHERE id > 0", "total::int = total"];
+const UNDECIDABLE = [
+  "WHERE id > 0",
+  "total::int = total",
+  "DISTINCT ON (email)",
+  "JOIN orders o ON o.user_id = users.id",
+  "CASE role WHEN 'admin' THEN false",
+  "email LIKE '_%'",
+  "id BETWEEN 1 AND 100",
+  "manager_id <> 5",
+  "id = 5 OR now() >",
+  "id = 5 OR EXISTS (SELECT 1 FROM banned)",
+  "manager_id = id",
+  "email = lower(email)",
+  "length(email) >= 0",
+  "created_at <= now()",
+  "created_at::date = current_date",
+  "b.user_id <> users.id",
+  "SELECT min(id) AS id FROM users GROUP BY email",
+  "LIMIT 100",
+  "manager_id = b.id",
+  "u.id = s.manager_id",
+];
 
 let server: TestPostgres;
 let admin: pg.Client;
@@ -176,15 +185,21 @@ afterAll(async () => {
   await server.stop();
 });
 
+// A case takes three connections: all files are run by `TWOKEY_TEST_ALL=1`, in every run those that need a server most.
+const FILES =
+  process.env["TWOKEY_TEST_ALL"] === undefined
+    ? ["corpus/statements.yaml", "corpus/filters.yaml", "sql/cases.yaml"]
+    : CORPUS_FILES;
+
 describe("what the server did, compared with what was said", () => {
-  it.each(["../corpus/statements.yaml", "../sql/cases.yaml"])(
+  it.each(FILES)(
     "nothing that changed was called harmless in %s",
     async (path) => {
       let database = await freshDatabase();
       let executed = 0;
       const wrong: string[] = [];
-      for (const { sql, setup = [] } of casesIn(path)) {
-        if (NOT_RUN.test(sql)) continue;
+      for (const { sql, setup = [], parses } of casesIn(path)) {
+        if (parses === false || NOT_RUN.test(sql)) continue;
         const observer = connect(database);
         await observer.connect();
         const before = await snapshotOf(observer);
@@ -216,7 +231,7 @@ describe("what the server did, compared with what was said", () => {
         database = await freshDatabase();
       }
       expect(wrong).toEqual([]);
-      expect(executed).toBeGreaterThan(100);
+      expect(executed).toBeGreaterThan(40);
     },
     300_000,
   );

@@ -2,15 +2,16 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Classification } from "../../src/sql/classification.ts";
 import { classify } from "../../src/sql/classify.ts";
 import { warmUp } from "../../src/sql/parser.ts";
-import { NEW_SESSION } from "../../src/sql/session.ts";
+import { CAUTIOUS_SESSION, NEW_SESSION } from "../../src/sql/session.ts";
+import type { SqlSession } from "../../src/sql/session.ts";
 
 beforeAll(warmUp);
 
-const judged = (text: string): Classification =>
-  classify(text, { dialect: "postgresql", session: NEW_SESSION });
+const judged = (text: string, session: SqlSession = CAUTIOUS_SESSION): Classification =>
+  classify(text, { dialect: "postgresql", session });
 
-const isDestructive = (filter: string): boolean => {
-  const classification = judged(`DELETE FROM users WHERE ${filter}`);
+const isDestructive = (filter: string, session?: SqlSession): boolean => {
+  const classification = judged(`DELETE FROM users WHERE ${filter}`, session);
   return classification.kind === "unparsed" || classification.destructive;
 };
 
@@ -25,6 +26,16 @@ describe("a filter that is false by its constants", () => {
     "false AND now() > '2000-01-01'",
     "5 IN (1, 2)",
     "EXISTS (SELECT 1 WHERE false)",
+    "EXISTS (SELECT 1 FROM banned LIMIT 0)",
+    "true = false",
+    "'off'::boolean",
+    "0::boolean",
+    "coalesce(NULL, false)",
+    "coalesce(NULL, NULL)",
+    "CASE WHEN false THEN true END",
+    "CASE WHEN 1 = 1 THEN false ELSE true END",
+    "(SELECT false)",
+    "NULL <> 1",
   ])("removes nothing: %s", (filter) => {
     expect(isDestructive(filter)).toBe(false);
   });
@@ -52,9 +63,25 @@ describe("a filter that is false by its constants", () => {
     "nextval('s') % 2 = 1 AND NOT nextval('s') % 2 = 1",
     "NULL = NULL",
     "1 OPERATOR(s.=) 2",
+    "'f'::bool",
+    "0::s.bool",
+    "CASE 1 WHEN 2 THEN true ELSE false END",
+    "CASE WHEN f() THEN false ELSE false END AND f()",
   ])("is believed of literals only, not of %s", (filter) => {
     expect(isDestructive(filter)).toBe(true);
   });
+});
+
+describe("a filter that a setting or a search_path could give another meaning", () => {
+  it.each(["NULL = NULL", "1 = NULL", "'f'::bool"])(
+    "is trusted to remove nothing: %s",
+    (filter) => {
+      // Where text is read for its own sake; and what is judged so is not handed on to a running session.
+      const trusted = judged(`DELETE FROM users WHERE ${filter}`, NEW_SESSION);
+      expect(trusted).toMatchObject({ destructive: false, dependsOnSession: true });
+      expect(isDestructive(filter, CAUTIOUS_SESSION)).toBe(true);
+    },
+  );
 });
 
 describe("a filter that would take for ever", () => {

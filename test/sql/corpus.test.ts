@@ -1,24 +1,8 @@
-import { readFileSync } from "node:fs";
-import { parse } from "yaml";
 import { describe, expect, it } from "vitest";
 import { classify } from "../../src/sql/classify.ts";
 import { NEW_SESSION, ranAlone } from "../../src/sql/session.ts";
 import type { SqlSession } from "../../src/sql/session.ts";
-
-interface CorpusCase {
-  readonly sql: string;
-  readonly effect: readonly string[];
-  readonly destructive: boolean;
-  readonly also_ok?: readonly string[];
-  readonly setup?: readonly string[];
-  readonly parses?: boolean;
-  readonly must_refuse?: boolean;
-}
-
-function casesIn(path: string): readonly (readonly [string, CorpusCase])[] {
-  const cases = parse(readFileSync(new URL(path, import.meta.url), "utf8")) as CorpusCase[];
-  return cases.map((one) => [one.sql, one] as const);
-}
+import { CORPUS_FILES, casesIn } from "../support/corpus.ts";
 
 function sessionAfter(setup: readonly string[]): SqlSession {
   return setup.reduce((session, sql) => {
@@ -27,8 +11,8 @@ function sessionAfter(setup: readonly string[]): SqlSession {
   }, NEW_SESSION);
 }
 
-describe.each(["../corpus/statements.yaml", "cases.yaml"])("the cases of %s", (path) => {
-  it.each(casesIn(path))("%s", (sql, one) => {
+describe.each(CORPUS_FILES)("the cases of %s", (path) => {
+  it.each(casesIn(path).map((one) => [one.sql, one] as const))("%s", (sql, one) => {
     const session = sessionAfter(one.setup ?? []);
     const classified = classify(sql, { dialect: "postgresql", session });
     if (one.parses === false) {

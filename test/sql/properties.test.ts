@@ -1,18 +1,14 @@
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { parse as parseYaml } from "yaml";
 import { describe, expect, it, vi } from "vitest";
 import { classify } from "../../src/sql/classify.ts";
 import type { Classification } from "../../src/sql/classification.ts";
 import { NEW_SESSION } from "../../src/sql/session.ts";
 import { Classifier } from "../../src/session/classifier.ts";
+import { corpusTexts } from "../support/corpus.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const corpus = ["../corpus/statements.yaml", "cases.yaml"].flatMap((path) => {
-  const text = readFileSync(new URL(path, import.meta.url), "utf8");
-  return (parseYaml(text) as readonly { readonly sql: string }[]).map(({ sql }) => sql);
-});
+const corpus = corpusTexts();
 
 const statement = fc.constantFrom(...corpus.filter((sql) => classified(sql).kind === "parsed"));
 

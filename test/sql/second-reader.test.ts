@@ -1,25 +1,21 @@
-import { readFileSync } from "node:fs";
-import { parse } from "yaml";
 import { describe, expect, it, vi } from "vitest";
+import { CORPUS_FILES, casesIn } from "../support/corpus.ts";
 import { compareParsers, countWith } from "./second-reader.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const texts = ["../corpus/statements.yaml", "cases.yaml"].flatMap((path) =>
-  (
-    parse(readFileSync(new URL(path, import.meta.url), "utf8")) as readonly {
-      readonly sql: string;
-      readonly parses?: boolean;
-    }[]
-  )
-    .filter(({ parses }) => parses !== false)
-    .map(({ sql }) => sql),
-);
+const texts = CORPUS_FILES.flatMap(casesIn)
+  .filter(({ parses }) => parses !== false)
+  .map(({ sql }) => sql);
 
 // Every text that both read, and read as another number of statements, with why. PostgreSQL's own server agrees with
 // libpg-query on each.
+const SEPARATORS = "separators without a statement: it sees one where there is none";
 const EXPLAINED: ReadonlyMap<string, string> = new Map([
-  [" ;  ; ", "separators without a statement: it sees one where there is none"],
+  [" ;  ; ", SEPARATORS],
+  [";", SEPARATORS],
+  ["-- x\n ; /* y */ ;", SEPARATORS],
+  [";;SELECT 1;;DROP TABLE users", SEPARATORS],
   [
     "SELECT 'a\\'; DROP TABLE users; --'",
     "it takes the backslash for an escape, so the DROP is inside its literal: one SELECT for it, two statements for the server",

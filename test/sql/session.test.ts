@@ -11,7 +11,7 @@ import {
 } from "../../src/sql/session.ts";
 import type { SessionChange, SqlSession } from "../../src/sql/session.ts";
 
-const created: SessionChange = { kind: "created_temporary", name: "t", untilCommit: false };
+const created: SessionChange = { kind: "created_temporary", name: "t", relation: "stays" };
 const idle = { status: "I", failed: false } as const;
 
 function after(...statements: readonly string[]): SqlSession {

@@ -5,7 +5,7 @@ import { as, qualifiedName } from "../tree.ts";
 import { keyOf } from "./equal-expressions.ts";
 import { verdictOf } from "./filter-scope.ts";
 import type { FilterScope } from "./filter-scope.ts";
-import { joinsItself } from "./own-rows.ts";
+import { isOwnTable, joinsItself } from "./own-rows.ts";
 import { contains, dependence, dependsOnTarget } from "./row-dependence.ts";
 import { all, any, constantVerdict, opposite } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
@@ -46,6 +46,7 @@ export function comparisonVerdict(
   if (same && REFLEXIVE.has(operator) && !callsVolatile(left)) return negated ? "none" : "every";
   if (same && IRREFLEXIVE.has(operator) && !callsVolatile(left)) return negated ? "every" : "none";
   if (operator === "=" && joinsItself(left, right, scope)) return negated ? "none" : "every";
+  if (operator === "=" && isOwnTable(left, right, scope)) return negated ? "none" : "every";
   if (!dependsOnTarget(whole, scope)) return "free";
   const pattern = patternOf(right);
   const positive = operator.startsWith("!") ? operator.slice(1) : operator;

@@ -1,6 +1,6 @@
-import type { A_Expr, Node } from "libpg-query";
+import type { A_Expr } from "libpg-query";
 import { constantOf } from "../constants.ts";
-import { as, stringsOf } from "../tree.ts";
+import { as, stringsOf, uncast } from "../tree.ts";
 import {
   betweenVerdict,
   comparisonVerdict,
@@ -69,9 +69,4 @@ function arrayVerdict(
     comparisonVerdict(operator, lexpr, item, scope, negated),
   );
   return isAny === negated ? all(verdicts) : any(verdicts);
-}
-
-function uncast(node: Node | undefined): Node | undefined {
-  const cast = as(node, "TypeCast");
-  return cast === undefined ? node : uncast(cast.arg);
 }

@@ -2,7 +2,7 @@ import type { Node, SelectStmt } from "libpg-query";
 import { constantOf } from "../constants.ts";
 import { innerScope, sourcesOf, targetColumn, withCtes } from "../scope.ts";
 import type { Source } from "../scope.ts";
-import { as, columnParts, stringsOf } from "../tree.ts";
+import { as, columnParts, entryOf, stringsOf, uncast } from "../tree.ts";
 import { verdictOf } from "./filter-scope.ts";
 import type { FilterScope } from "./filter-scope.ts";
 
@@ -30,7 +30,8 @@ export function yieldsOwn(
   }
   if (select.op !== "SETOP_NONE" || isReduced(select, scope)) return false;
   const [item, ...more] = select.fromClause ?? [];
-  if (item === undefined || more.length > 0) return false;
+  // A join keeps some rows of its sides and not others.
+  if (item === undefined || more.length > 0 || as(item, "JoinExpr") !== undefined) return false;
   const outputs = (select.targetList ?? []).map((target) => as(target, "ResTarget"));
   const inner = outputs.map((output) => {
     const parts = columnParts(as(output?.val, "ColumnRef") ?? {});
@@ -77,7 +78,9 @@ function isTarget(
 }
 
 function isReduced(select: SelectStmt, scope: FilterScope): boolean {
-  const { whereClause, havingClause, limitCount, limitOffset } = select;
+  const { whereClause, havingClause, limitCount, limitOffset, distinctClause } = select;
+  // DISTINCT ON (…) keeps one row of many; plain DISTINCT is a list of one empty node.
+  if (distinctClause?.some((node) => entryOf(node) !== undefined) === true) return true;
   if (limitCount !== undefined && constantOf(limitCount) !== null) return true;
   if (limitOffset !== undefined && constantOf(limitOffset) !== 0) return true;
   const inner: FilterScope = { ...innerScope(scope, select), target: undefined, inner: false };
@@ -127,4 +130,25 @@ export function joinsItself(left: Node, right: Node, scope: FilterScope): boolea
   if (scope.asked.get(alias) !== 1) return false;
   const source = scope.others.get(alias);
   return sourceYieldsOwn(source, [column], [column], scope);
+}
+
+/** `tableoid = 'users'::regclass`: the table that the statement is about, compared with itself. */
+export function isOwnTable(left: Node, right: Node, scope: FilterScope): boolean {
+  const column = [left, right]
+    .map((side) => as(uncast(side), "ColumnRef"))
+    .find((side) => side !== undefined && targetColumn(side, scope) === "tableoid");
+  const name = [left, right].map((side) => constantOf(uncast(side))).find(isText);
+  if (column === undefined || name === undefined) return false;
+  const [relname, schemaname] = name.replaceAll('"', "").split(".").reverse();
+  return isTarget(
+    {
+      ...(relname === undefined ? {} : { relname }),
+      ...(schemaname === undefined ? {} : { schemaname }),
+    },
+    scope,
+  );
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }

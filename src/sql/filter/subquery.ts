@@ -1,6 +1,6 @@
 import type { Node, SelectStmt, SubLink } from "libpg-query";
 import { constantOf } from "../constants.ts";
-import { innerScope } from "../scope.ts";
+import { innerScope, targetColumn } from "../scope.ts";
 import { as, stringsOf } from "../tree.ts";
 import { comparisonVerdict } from "./comparison.ts";
 import { verdictOf } from "./filter-scope.ts";
@@ -62,7 +62,29 @@ function existsVerdict(select: SelectStmt, scope: FilterScope): Verdict {
     return select.whereClause === undefined ? "every" : verdictOf(select.whereClause, inner, false);
   }
   if (holdsOwnRow(select, scope)) return "every";
-  return dependence({ SelectStmt: select }, scope);
+  return correlation(select, scope);
+}
+
+/**
+ * Whether the rows that a subquery finds are others for another row of the target. A mention of the target's columns
+ * that is true for every row, or that stands in the select list, changes nothing about that.
+ */
+function correlation(select: SelectStmt, scope: FilterScope): "some" | "free" {
+  const { op, fromClause, whereClause, withClause } = select;
+  if (op !== "SETOP_NONE" || withClause !== undefined) {
+    return dependence({ SelectStmt: select }, scope);
+  }
+  const inner = innerScope(scope, select);
+  if (whereClause !== undefined && verdictOf(whereClause, inner, false) === "some") return "some";
+  const others = [
+    select.havingClause,
+    select.limitCount,
+    select.limitOffset,
+    ...(fromClause ?? []),
+  ];
+  return others.some((node) => node !== undefined && dependsOnTarget(node, inner))
+    ? "some"
+    : "free";
 }
 
 /** No rows, by its form. */
@@ -96,10 +118,28 @@ export function setVerdict(
   const isMembership = quantifier === "any" && operator === "=";
   const isAbsence = quantifier === "all" && (operator === "<>" || operator === "!=");
   const columns = rowColumns(test, scope);
+  if (
+    (isMembership || isAbsence) &&
+    columns !== undefined &&
+    yieldsTested(select, columns, scope)
+  ) {
+    return correlation(select, scope);
+  }
   if ((isMembership || isAbsence) && columns !== undefined && yieldsOwn(select, columns, scope)) {
     return isMembership === negated ? "none" : "every";
   }
   return dependsOnTarget(test, scope) || dependsOnTarget({ SelectStmt: select }, scope)
     ? "some"
     : "free";
+}
+
+/** `users.id IN (SELECT users.id FROM banned)`: the tested value itself, as often as the subquery finds anything. */
+function yieldsTested(select: SelectStmt, columns: readonly string[], scope: FilterScope): boolean {
+  const { targetList = [], fromClause } = select;
+  if (fromClause === undefined || targetList.length !== columns.length) return false;
+  const inner = innerScope(scope, select);
+  return targetList.every((target, index) => {
+    const column = as(as(target, "ResTarget")?.val, "ColumnRef");
+    return column !== undefined && targetColumn(column, inner) === columns[index];
+  });
 }

@@ -27,7 +27,7 @@ export function isUnfiltered(where: Node | undefined, scope: Scope): boolean {
 function judge(node: Node, scope: FilterScope, negated: boolean): Verdict {
   const verdict = plausibleVerdict(node, scope, negated);
   if (verdict !== "none" || dependsOnTarget(node, scope)) return verdict;
-  const truth = certainTruth(node);
+  const truth = certainTruth(node, scope.trusts);
   return truth === null || truth === negated ? "none" : "free";
 }
 
@@ -97,13 +97,13 @@ function booleanTestVerdict(
   if (arg === undefined) return "some";
   switch (booltesttype) {
     case "IS_TRUE":
-      return negated ? opposite(verdictOf(arg, scope, false)) : verdictOf(arg, scope, false);
+      return isTrueVerdict(arg, scope, { not: false, missing: negated });
     case "IS_NOT_TRUE":
-      return negated ? verdictOf(arg, scope, false) : opposite(verdictOf(arg, scope, false));
+      return isTrueVerdict(arg, scope, { not: false, missing: !negated });
     case "IS_FALSE":
-      return negated ? opposite(verdictOf(arg, scope, true)) : verdictOf(arg, scope, true);
+      return isTrueVerdict(arg, scope, { not: true, missing: negated });
     case "IS_NOT_FALSE":
-      return negated ? verdictOf(arg, scope, true) : opposite(verdictOf(arg, scope, true));
+      return isTrueVerdict(arg, scope, { not: true, missing: !negated });
     case "IS_UNKNOWN":
       return nullTestVerdict(arg, scope, negated);
     case "IS_NOT_UNKNOWN":
@@ -111,4 +111,15 @@ function booleanTestVerdict(
     default:
       return "some";
   }
+}
+
+/** `(x) IS TRUE`, or with `missing` `IS NOT TRUE`: every row for which `NOT x` holds, and those for which x is null. */
+function isTrueVerdict(
+  arg: Node,
+  scope: FilterScope,
+  { not, missing }: { readonly not: boolean; readonly missing: boolean },
+): Verdict {
+  if (!missing) return verdictOf(arg, scope, not);
+  if (verdictOf(arg, scope, !not) === "every") return "every";
+  return opposite(verdictOf(arg, scope, not));
 }

@@ -67,6 +67,7 @@ function judgeRename(j: Judgement, s: NodeOf<"RenameStmt">): void {
     return;
   }
   addEffect(j, "ddl", "renames an object");
+  if (s.renameType === "OBJECT_POLICY") addEffect(j, "privilege", "renames a row security policy");
   if (s.renameType === "OBJECT_PUBLICATION" || s.renameType === "OBJECT_SUBSCRIPTION") {
     addEffect(j, "replication", "renames a publication or subscription");
   }

@@ -167,7 +167,7 @@ function judgeCreateTableAs(j: Judgement, s: NodeOf<"CreateTableAsStmt">): void 
   const { into } = s;
   addEffect(j, "ddl", `creates a ${kind}`);
   addRelation(j, kind, into?.rel);
-  if (into?.rel !== undefined) noteCreated(j, into.rel, into.onCommit);
+  if (into?.rel !== undefined) noteCreated(j, into.rel, { onCommit: into.onCommit });
   const execute = as(s.query, "ExecuteStmt");
   if (into?.skipData === true && execute === undefined) return; // the query is not even planned
   if (into?.skipData !== true) addEffect(j, "write", `fills a ${kind}`);

@@ -14,7 +14,7 @@ export const RELATIONS = {
   CreateStmt: (j, s) => {
     addEffect(j, "ddl", "creates a table");
     addRelation(j, "table", s.relation);
-    if (s.relation !== undefined) noteCreated(j, s.relation, s.oncommit);
+    if (s.relation !== undefined) noteCreated(j, s.relation, { onCommit: s.oncommit });
   },
   CreateForeignTableStmt: (j, s) => {
     addEffect(j, "ddl", "creates a foreign table");
@@ -36,7 +36,7 @@ export const RELATIONS = {
   ViewStmt: (j, s) => {
     addEffect(j, "ddl", "creates a view");
     addRelation(j, "view", s.view);
-    if (s.view !== undefined) noteCreated(j, s.view, undefined);
+    if (s.view !== undefined) noteCreated(j, s.view, { isView: true });
   },
   IndexStmt: (j, s) => {
     addEffect(j, "ddl", "creates an index");
@@ -46,7 +46,7 @@ export const RELATIONS = {
   CreateSeqStmt: (j, s) => {
     addEffect(j, "ddl", "creates a sequence");
     addRelation(j, "sequence", s.sequence);
-    if (s.sequence !== undefined) noteCreated(j, s.sequence, undefined);
+    if (s.sequence !== undefined) noteCreated(j, s.sequence, {});
   },
   AlterSeqStmt: (j, s) => {
     addEffect(j, "ddl", "alters a sequence");
@@ -83,5 +83,5 @@ function judgeFileOptions(j: Judgement, options: readonly Node[] | undefined): v
 function noteIndex(j: Judgement, s: NodeOf<"IndexStmt">): void {
   const name = s.idxname;
   if (name === undefined || !isCertainlyTemporary(j, relationName(s.relation))) return;
-  j.changes.push({ kind: "created_temporary", name, untilCommit: false });
+  j.changes.push({ kind: "created_temporary", name, relation: "stays" });
 }
