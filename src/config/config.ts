@@ -5,6 +5,7 @@ import type { CatalogueExtension } from "../sql/catalogue.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import type { AlertsConfig } from "./alerts.ts";
 import type { BackupsConfig } from "./backups.ts";
+import type { HabitsConfig } from "./habits.ts";
 import type { ConfigText } from "./schema.ts";
 import type { SecretSource } from "./secret-source.ts";
 
@@ -55,6 +56,7 @@ export interface Config {
   };
   readonly alerts: AlertsConfig;
   readonly backups: BackupsConfig;
+  readonly habits: HabitsConfig;
   readonly limits: Limits;
   readonly log: { readonly level: LogLevel };
 }

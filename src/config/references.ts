@@ -1,6 +1,8 @@
 import { didYouMean } from "./did-you-mean.ts";
 import type { Mistake, Path } from "./mistakes.ts";
 
+const HABITS = ["statements", "budgets", "rows", "hours", "honeypots"];
+
 /** Where a name stands that another section must hold. `*` is any key or index. */
 const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["databases.*.upstream", "upstreams"],
@@ -19,13 +21,11 @@ const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["alerts.rules.*.workloads.*", "workloads"],
   ["alerts.rules.*.sinks.*", "alerts.sinks"],
   ["backups.databases.*.store", "backups.stores"],
-  ...["environments", "databases", "roles", "people", "workloads"].flatMap(
-    (section) =>
-      [
-        [`rules.*.${section}.*`, section],
-        [`rules.*.unless.${section}.*`, section],
-      ] as const,
-  ),
+  ...["environments", "databases", "roles", "people", "workloads"].flatMap((section) => [
+    [`rules.*.${section}.*`, section] as const,
+    [`rules.*.unless.${section}.*`, section] as const,
+    ...HABITS.map((habit) => [`habits.${habit}.*.${section}.*`, section] as const),
+  ]),
 ];
 
 /**
@@ -56,7 +56,11 @@ function danglingNames(raw: unknown): Mistake[] {
 function repeatedNames(raw: unknown): Mistake[] {
   const people = namesIn(raw, "people");
   return [
-    ...repetitions(select(raw, "rules.*.name")),
+    // What decided is told by its name alone, so that habits and rules share their names.
+    ...repetitions([
+      ...select(raw, "rules.*.name"),
+      ...HABITS.flatMap((habit) => select(raw, `habits.${habit}.*.name`)),
+    ]),
     ...repetitions(select(raw, "alerts.rules.*.name")),
     ...repetitions(select(raw, "roles.*")),
     ...namesIn(raw, "workloads")

@@ -17,6 +17,26 @@ const objectPattern = z
   })
   .refine((pattern) => Object.keys(pattern).length > 0, "needs kind, schema or name");
 
+/** Times of the week, somewhere. */
+export const schedule = z
+  .strictObject({
+    days: nonEmpty(z.enum(WEEKDAYS)).optional().describe("By default every day."),
+    hours: nonEmpty(z.string())
+      .optional()
+      .describe(
+        'Such as `"08:00-18:00"`; `"22:00-06:00"` ends on the next day. By default all day.',
+      ),
+    time_zone: z.string().describe("Such as `Europe/Madrid`."),
+  })
+  .transform(({ days, hours, time_zone: timeZone }, context) => {
+    try {
+      return parseSchedule({ days, hours, timeZone });
+    } catch (error) {
+      context.addIssue({ code: "custom", message: messageOf(error) });
+      return z.NEVER;
+    }
+  });
+
 const conditions = {
   environments: nonEmpty(z.string()).optional().describe("In one of these."),
   databases: nonEmpty(z.string()).optional().describe("In one of these."),
@@ -72,26 +92,7 @@ const conditions = {
     ),
   tls: z.boolean().optional().describe("Over an encrypted connection, or not."),
   auth_methods: nonEmpty(z.enum(AUTH_METHODS)).optional().describe("Proved in one of these ways."),
-  during: z
-    .strictObject({
-      days: nonEmpty(z.enum(WEEKDAYS)).optional().describe("By default every day."),
-      hours: nonEmpty(z.string())
-        .optional()
-        .describe(
-          'Such as `"08:00-18:00"`; `"22:00-06:00"` ends on the next day. By default all day.',
-        ),
-      time_zone: z.string().describe("Such as `Europe/Madrid`."),
-    })
-    .transform(({ days, hours, time_zone: timeZone }, context) => {
-      try {
-        return parseSchedule({ days, hours, timeZone });
-      } catch (error) {
-        context.addIssue({ code: "custom", message: messageOf(error) });
-        return z.NEVER;
-      }
-    })
-    .optional()
-    .describe("At these times of the week."),
+  during: schedule.optional().describe("At these times of the week."),
 };
 
 const freezeSchema = z

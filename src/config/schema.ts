@@ -4,6 +4,7 @@ import type { LogLevel } from "../telemetry/log.ts";
 import { alertsSchema } from "./alerts-schema.ts";
 import { auditSchema } from "./audit-schema.ts";
 import { backupsSchema } from "./backups-schema.ts";
+import { habitsSchema } from "./habits-schema.ts";
 import { principalSchema } from "./principal-schema.ts";
 import { approvalSchema, ruleSchema } from "./rule-schema.ts";
 import {
@@ -303,6 +304,7 @@ export const configSchema = z
     audit: auditSchema,
     alerts: alertsSchema,
     backups: backupsSchema,
+    habits: habitsSchema,
     limits: limitsSchema,
     log: z
       .strictObject({

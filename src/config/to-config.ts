@@ -4,6 +4,7 @@ import { createPolicy, type Policy, type UnparsedTreatment } from "../policy/pol
 import { toAlerts } from "./alerts.ts";
 import { toBackups } from "./backups.ts";
 import type { Config, Database, ListenTls, Upstream } from "./config.ts";
+import { toHabits } from "./habits.ts";
 import { parseHost, serverName } from "./host.ts";
 import { toPrincipals } from "./principals.ts";
 import { toRule, toTerms } from "./rules.ts";
@@ -102,6 +103,7 @@ export function toConfig(
       absolute,
       secret: (source) => toSecretSource(source, absolute),
     }),
+    habits: toHabits(text.habits, absolute),
     limits: {
       startupTimeoutMs: text.limits.startup_timeout,
       maxMessageBytes: text.limits.max_message,

@@ -7,8 +7,9 @@ import { strictest } from "../policy/strictness.ts";
 import type { Principal } from "../policy/principal.ts";
 import { EFFECTS, type Classification } from "../sql/classification.ts";
 import { CAUTIOUS_SESSION } from "../sql/session.ts";
-import { judge, judgementFragment, summaryOf, type Judged } from "../session/judged.ts";
+import { judge, judgementFragment, type Judged } from "../session/judged.ts";
 import { recordedText } from "../session/recorded-text.ts";
+import { summaryOf } from "../sql/summary-of.ts";
 import type { Route, SessionServices } from "../session/services.ts";
 
 type NeedsApproval = Extract<Decision, { action: "require_approval" }>;

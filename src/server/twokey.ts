@@ -9,6 +9,7 @@ import { formatInstant } from "../approvals/instant.ts";
 import { LoginThrottle } from "../auth/login-throttle.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import type { Config, ListenTls } from "../config/config.ts";
+import { Habits } from "../habits/habits.ts";
 import type { Principal } from "../policy/principal.ts";
 import { ApprovalDesk } from "../session/approval-desk.ts";
 import { CancelKeys } from "../session/cancel-keys.ts";
@@ -78,6 +79,8 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     const alerting = await openAlerting({ config, audit, metrics, log, now });
     closers.push(() => alerting.close());
     tell = alerting.notice;
+    const habits = await Habits.open({ config: config.habits, notice, log, nowMs: Date.now });
+    closers.push(() => habits.close());
 
     const store = await openRequestStore(config);
     closers.push(() => store.close());
@@ -128,6 +131,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       cancelKeys: new CancelKeys(),
       sessions: new OpenSessions(),
       metrics,
+      habits: (who) => habits.session(who),
       notice,
       log,
       now,

@@ -7,6 +7,7 @@ import {
   decodeObject,
   decodeParse,
   decodeQuery,
+  type ExecuteMessage,
   type ObjectMessage,
   type ParseMessage,
 } from "../wire/decode-frontend.ts";
@@ -118,7 +119,7 @@ export class ForwardPath {
         this.#bind(body);
         return;
       case FRONTEND.Execute:
-        this.#execute(decodeExecute(body).portal);
+        this.#execute(decodeExecute(body));
         return;
       case FRONTEND.Describe:
         this.#describe(decodeObject(body, "Describe"));
@@ -224,10 +225,10 @@ export class ForwardPath {
     });
   }
 
-  #execute(portal: string): void {
+  #execute({ portal, maxRows }: ExecuteMessage): void {
     const { gate, state, sql } = this.#options;
     const again = (): void => {
-      this.#execute(portal);
+      this.#execute({ portal, maxRows });
     };
     const subject = this.#named({ kind: "portal", name: portal }, again);
     if (subject === undefined) return;
@@ -237,7 +238,9 @@ export class ForwardPath {
         return;
       }
       this.#flow.pass();
-      state.sentExecute(verdict.execution, subject.judged.copiesIn);
+      const { execution } = verdict;
+      const sent = maxRows > 0 ? { ...execution, maxRows } : execution;
+      state.sentExecute(sent, subject.judged.copiesIn);
       sql.sent(subject.judged.classification);
       this.#noteReading(subject.judged);
     });

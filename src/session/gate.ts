@@ -3,6 +3,7 @@ import { assertNever } from "../base/assert-never.ts";
 import { TwokeyError } from "../base/errors.ts";
 import { decideTimed } from "../policy/decide.ts";
 import type { Decision } from "../policy/decision.ts";
+import type { Breach, SessionHabits } from "../habits/session-habits.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Classification } from "../sql/classification.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -33,6 +34,8 @@ export interface GateOptions {
   readonly desk: Pick<ApprovalDesk, "settle">;
   readonly secondPerson: SecondPerson;
   readonly recorder: SessionRecorder;
+  /** `undefined` where nothing is configured about whom it is. */
+  readonly habits: SessionHabits | undefined;
   readonly metrics: Metrics;
   readonly now: () => Date;
 }
@@ -87,8 +90,10 @@ export class Gate {
   permitParse(subject: Subject): Verdict | Promise<Verdict> {
     const { decision, hasParameters } = subject.judged;
     switch (decision.action) {
-      case "allow":
-        return FORWARD;
+      case "allow": {
+        const breach = this.#breach(subject);
+        return breach === undefined ? FORWARD : this.#refuseUnusual(subject, breach);
+      }
       case "block":
         return this.#refuseBlocked(subject, decision);
       case "require_approval":
@@ -140,12 +145,15 @@ export class Gate {
   #permitCurrent(subject: Subject, current: Subject): RunVerdict | Promise<RunVerdict> {
     const { decision } = current.judged;
     switch (decision.action) {
-      case "allow":
-        return this.#record(current);
+      case "allow": {
+        const breach = this.#breach(current);
+        return breach === undefined ? this.#record(current) : this.#refuseUnusual(current, breach);
+      }
       case "block":
         return this.#refuseBlocked(current, decision);
       case "require_approval":
         if (subject.portal?.isApproved === true) return this.#continue(subject);
+        this.#compare(current);
         return isUnbound(current)
           ? refuse(boundTooEarly(decision))
           : this.#runIfSigned(current, decision);
@@ -185,9 +193,17 @@ export class Gate {
     };
   }
 
+  /** The server says that one statement of it is done; of a batch, each. */
+  completed({ subject: { judged } }: Execution, tag: string): void {
+    this.#options.habits?.completed(judged.text, judged.classification, tag);
+  }
+
   finished(execution: Execution, outcome: Outcome, traffic: Traffic): void {
     const { recorder, metrics } = this.#options;
     metrics.statementTook((performance.now() - execution.startedAtMs) / 1000);
+    if (outcome.kind === "suspended" && execution.maxRows !== undefined) {
+      this.completed(execution, `SELECT ${execution.maxRows}`);
+    }
     recorder.finished(execution, outcome, traffic);
   }
 
@@ -247,6 +263,26 @@ export class Gate {
   #inPlaceOf(subject: Subject, classification: Classification): Subject {
     const current = this.#judge(subject.judged.text, classification);
     return current === subject.judged ? subject : { ...subject, judged: current };
+  }
+
+  // --- is it usual -------------------------------------------------------------------------------------
+
+  #breach({ judged }: Subject): Breach | undefined {
+    return this.#options.habits?.breach(judged.classification);
+  }
+
+  /** Tells what is odd about it, off its way. */
+  #compare({ judged }: Subject): void {
+    const { text, classification, decision } = judged;
+    this.#options.habits?.decided(text, classification, decision.action === "allow");
+  }
+
+  #refuseUnusual(subject: Subject, breach: Breach): Refused {
+    const { text, classification, decision: allowed } = subject.judged;
+    const { environment } = allowed;
+    const decision = { action: "block", environment, statement: undefined, ...breach } as const;
+    const judged = judge(text, classification, { decision, isTimeless: false });
+    return this.#refuseBlocked({ ...subject, judged }, decision);
   }
 
   // --- has someone signed --------------------------------------------------------------------------------
@@ -319,6 +355,7 @@ export class Gate {
     try {
       const execution = recorder.decided(subject);
       this.#count(subject.judged, "allow");
+      this.#compare(subject);
       const onRecord = recorder.beforeEffect(execution);
       return onRecord === undefined
         ? { kind: "forward", execution }
@@ -346,6 +383,7 @@ export class Gate {
   #refuseBlocked(subject: Subject, decision: Extract<Decision, { action: "block" }>): Refused {
     const { judged } = subject;
     this.#count(judged, "block");
+    this.#compare(subject);
     try {
       this.#options.recorder.refused(subject);
     } catch (error) {

@@ -1,8 +1,9 @@
 import type { Notice } from "../alerts/event.ts";
 import { parseApprovalDocument } from "../approvals/document.ts";
 import type { SessionFields } from "../audit/record.ts";
+import { summaryOf } from "../sql/summary-of.ts";
 import type { TakenUse } from "./approval-desk.ts";
-import { summaryOf, type Judged } from "./judged.ts";
+import type { Judged } from "./judged.ts";
 
 /** What those who watch are told of a session; see `alerts/event.ts`. All of it is off the way of what is allowed. */
 export type TellNotice = (notice: Notice) => void;

@@ -2,8 +2,8 @@ import { SQLSTATE, type Sqlstate, type TwokeyError } from "../base/errors.ts";
 import type { Request } from "../approvals/request.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Classification, UnparsedClassification } from "../sql/classification.ts";
+import { summaryOf } from "../sql/summary-of.ts";
 import { encodeNoticeResponse } from "../wire/encode-backend.ts";
-import { summaryOf } from "./judged.ts";
 
 /** What a frontend is told instead of an answer: what was refused, by which rule, where, and the way out. */
 export interface Refusal {

@@ -110,6 +110,10 @@ export class Relay implements UpstreamListener, HoldLine {
       countBytes: (bytes) => {
         countBytes("to_frontend", bytes);
       },
+      onTag: (tag) => {
+        const execution = state.currentExecution;
+        if (execution !== undefined) gate.completed(execution, tag);
+      },
       onReady: (status) => {
         this.#idle.ready(status);
       },

@@ -20,6 +20,8 @@ export interface ReturnPathOptions {
   readonly sql: SessionSql;
   readonly refusals: SwappedRefusals;
   readonly countBytes: (bytes: number) => void;
+  /** One statement is done; the state does not know yet. */
+  readonly onTag: (tag: string) => void;
   readonly onReady: (status: TransactionStatus) => void;
 }
 
@@ -62,7 +64,7 @@ export class ReturnPath implements BackendSink {
   }
 
   backendMessage(type: number, body: Buffer): Buffer | undefined {
-    const { state, refusals, onReady } = this.#options;
+    const { state, refusals, onReady, onTag } = this.#options;
     switch (type) {
       case BACKEND.ParseComplete:
         state.parseComplete();
@@ -73,9 +75,12 @@ export class ReturnPath implements BackendSink {
       case BACKEND.CloseComplete:
         state.closeComplete();
         return undefined;
-      case BACKEND.CommandComplete:
-        state.commandComplete(body.toString("latin1", 0, body.length - 1));
+      case BACKEND.CommandComplete: {
+        const tag = body.toString("latin1", 0, body.length - 1);
+        onTag(tag);
+        state.commandComplete(tag);
         return undefined;
+      }
       case BACKEND.EmptyQueryResponse:
         state.commandComplete("");
         return undefined;

@@ -2,10 +2,11 @@ import type { Demand } from "../approvals/covers.ts";
 import { approvedStatement } from "../approvals/document.ts";
 import type { Request } from "../approvals/request.ts";
 import type { Decision } from "../policy/decision.ts";
+import { summaryOf } from "../sql/summary-of.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { Holds } from "./holds.ts";
-import { summaryOf, type Subject } from "./judged.ts";
+import type { Subject } from "./judged.ts";
 import {
   canceledRefusal,
   closedRefusal,

@@ -1,4 +1,5 @@
 import type { Authentication, FrontendChannel } from "../auth/authentication.ts";
+import type { SessionHabits, SessionIdentity } from "../habits/session-habits.ts";
 import type { Place } from "../policy/place.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -66,6 +67,8 @@ export interface SessionServices {
   readonly cancelKeys: CancelKeys;
   readonly sessions: OpenSessions;
   readonly metrics: Metrics;
+  /** @returns `undefined` for whom nothing is configured */
+  readonly habits: (who: SessionIdentity) => SessionHabits | undefined;
   /** Tells those who watch, now; never throws. */
   readonly notice: TellNotice;
   readonly log: Log;

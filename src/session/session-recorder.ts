@@ -29,6 +29,8 @@ export interface Execution {
   /** Its `statement.decided`. */
   readonly decided: Seq;
   readonly startedAtMs: number;
+  /** Of an `Execute` that asks for no more; the portal may go on afterwards. */
+  readonly maxRows?: number;
 }
 
 /** How much of what people write into their statements is wanted on record. */
@@ -181,12 +183,12 @@ export class SessionRecorder {
   }
 
   finished(
-    { subject, decided, startedAtMs }: Execution,
+    { subject, decided, startedAtMs, maxRows }: Execution,
     outcome: Outcome,
     { bytes, copiedBytes }: Traffic,
   ): void {
     const ended = {
-      rows: rowsOf(outcome),
+      rows: outcome.kind === "suspended" ? (maxRows ?? 0) : rowsOf(outcome),
       bytes,
       copiedBytes,
       durationUs: (performance.now() - startedAtMs) * 1000,

@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { FrontendChannel } from "../auth/authentication.ts";
 import type { LoggedIn } from "../auth/login.ts";
 import { ConnectionRefused, LimitReached, SQLSTATE } from "../base/errors.ts";
+import type { SessionIdentity } from "../habits/session-habits.ts";
 import { parseIpAddress } from "../policy/network.ts";
 import type { UpstreamLink } from "../upstream/connect.ts";
 import {
@@ -82,6 +83,7 @@ async function openSession(
     desk,
     secondPerson,
     recorder,
+    habits: services.habits(identityOf(situation)),
     metrics,
     now,
   });
@@ -249,6 +251,18 @@ function situationOf(
     place,
     neighbours,
     upstream,
+  };
+}
+
+function identityOf({ session, principal, address, client, place }: Situation): SessionIdentity {
+  return {
+    session,
+    person: principal.name,
+    roles: principal.roles,
+    address,
+    applicationName: client.applicationName,
+    environment: place.environment,
+    database: place.database,
   };
 }
 

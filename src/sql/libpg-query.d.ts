@@ -10,6 +10,7 @@ declare module "libpg-query/wasm/libpg-query.js" {
     _wasm_free_parse_result(result: number): void;
     _wasm_parse_plpgsql(text: number): number;
     _wasm_scan(text: number): number;
+    _wasm_fingerprint(text: number): number;
     _wasm_free_string(text: number): void;
   }
 

@@ -128,6 +128,19 @@ export function isSlowToLex(text: string): boolean {
   return SLOW_TO_LEX.test(text) || text.split("/*", MANY_COMMENTS).length >= MANY_COMMENTS;
 }
 
+/**
+ * libpg_query's fingerprint: 16 hex digits, the same for texts whose trees differ in constants only. It also leaves out
+ * what a string holds (the body of a DO), names of prepared statements and values of settings. Never throws.
+ *
+ * @returns `undefined` for what can't be parsed
+ */
+export function fingerprint(text: string): string | undefined {
+  const outcome = guarded((module) =>
+    stringResult(module, text, (query) => module._wasm_fingerprint(query)),
+  );
+  return typeof outcome === "string" && /^[0-9a-f]{16}$/.test(outcome) ? outcome : undefined;
+}
+
 /** The text as PostgreSQL's lexer cuts it, comments included; a failure for what even the lexer refuses. */
 export function scan(
   text: string,

@@ -119,6 +119,7 @@ function openSession(): Ends {
     desk,
     secondPerson,
     recorder,
+    habits: undefined,
     metrics,
     now: () => new Date(),
   });
