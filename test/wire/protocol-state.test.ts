@@ -263,6 +263,16 @@ describe("COPY", () => {
     }).toThrow("no statement asked for");
   });
 
+  it("leaves nothing to wait for when a simple query's has been answered", () => {
+    state.sentQuery("copy");
+    state.copyInResponse();
+    state.sentCopyEnd();
+    state.commandComplete("COPY 2");
+    state.readyForQuery("I");
+    expect(ended).toEqual([["copy", "completed"]]);
+    expect(state.isSettled).toBe(true);
+  });
+
   it("ended outside of one is dropped (checklist 49)", () => {
     state.sentCopyEnd();
     state.sentQuery("q");

@@ -554,6 +554,22 @@ describe("42: SQL and the extended protocol share names", () => {
     }
   });
 
+  it("a cursor that SQL declared is described, as psycopg asks for", async () => {
+    await compare(
+      () => [
+        query("BEGIN; DECLARE c CURSOR FOR SELECT 1 AS one, 'x' AS letter"),
+        describePortal("c"),
+        sync(),
+        query("FETCH 1 FROM c"),
+        query("CLOSE c"),
+        describePortal("c"),
+        sync(),
+        query("ROLLBACK"),
+      ],
+      6,
+    );
+  });
+
   it("what PREPARE may do is refused at PREPARE, and by no other name", async () => {
     expect(await through.ask(query(`PREPARE s AS DELETE FROM keep`))).toEqual(["E 42501", "Z I"]);
     expect(await through.ask(query("EXECUTE s"))).toEqual(["E 26000", "Z I"]);
