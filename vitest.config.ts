@@ -27,7 +27,7 @@ export default defineConfig({
           // Under load a test that starts a program needs more than the usual five.
           testTimeout: 20_000,
           include: ["test/**/*.test.ts"],
-          exclude: ["test/integration/**", "test/bench/**"],
+          exclude: ["test/integration/**", "test/bench/**", "test/clients/**"],
           pool: "forks",
           execArgv,
         },

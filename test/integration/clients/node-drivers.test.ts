@@ -3,7 +3,7 @@ import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startWorld, type World } from "../protocol/world.ts";
-import { note } from "./compatibility.ts";
+import { note } from "../../support/facts.ts";
 
 let world: World;
 
@@ -159,7 +159,7 @@ interface Connection {
 
 it.each(Object.keys(pgStories))("node-postgres: %s", async (feature) => {
   await told((url) => withPg(url, async (client) => pgStories[feature]?.(client, url)));
-  note("node-postgres", feature);
+  note({ kind: "everyday", client: "node-postgres", feature });
 });
 
 type Sql = ReturnType<typeof postgres>;
@@ -244,5 +244,5 @@ it.each(Object.keys(postgresStories))("postgres.js: %s", async (feature) => {
       await sql.end({ timeout: 5 });
     }
   });
-  note("postgres.js", feature);
+  note({ kind: "everyday", client: "postgres.js", feature });
 });

@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Login } from "../../support/raw-client.ts";
 import { eventually, startWorld, valueOf, type World } from "../protocol/world.ts";
-import { note } from "./compatibility.ts";
+import { note } from "../../support/facts.ts";
 
 const binDir = findPrograms();
 if (binDir === undefined) {
@@ -155,7 +155,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
     ])("%s", async (feature, script) => {
       const { out } = await same((login) => psql(login, script));
       expect(out).not.toBe("");
-      note("psql", feature);
+      note({ kind: "everyday", client: "psql", feature });
     });
 
     it("LISTEN", async () => {
@@ -165,7 +165,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         out: out.replace(/PID \d+/, "PID"),
       });
       await same(async (login) => strip(await psql(login, script)));
-      note("psql", "LISTEN");
+      note({ kind: "everyday", client: "psql", feature: "LISTEN" });
     });
 
     it("^C", async () => {
@@ -192,7 +192,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         await new Promise((resolve) => child.once("close", resolve));
         expect(text).toContain("canceling statement due to user request");
       }
-      note("psql", "cancel");
+      note({ kind: "everyday", client: "psql", feature: "cancel" });
     });
   });
 
@@ -214,7 +214,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
       const { out, status } = await same(async (login) => comparable(await dump(login, ...args)));
       expect(status).toBe(0);
       expect(out).toContain("CREATE TABLE public.items");
-      note("pg_dump", "plain");
+      note({ kind: "everyday", client: "pg_dump", feature: "plain" });
     });
 
     it("parallel, and restored", async () => {
@@ -227,14 +227,14 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         archive,
       ]);
       expect({ status, err }).toEqual({ status: 0, err: "" });
-      note("pg_dump", "directory, in parallel");
+      note({ kind: "everyday", client: "pg_dump", feature: "directory, in parallel" });
       const dev = { ...world.loginThrough, database: "dev" };
       const restored = await run(dev, "pg_restore", ["-j", "2", "-d", "dev", archive]);
       expect(restored).toEqual({ status: 0, out: "", err: "" });
       const original = comparable(await dump(world.loginDirect));
       const copy = comparable(await dump({ ...world.loginDirect, database: "dev" }));
       expect(copy).toEqual(original);
-      note("pg_restore", "directory, in parallel");
+      note({ kind: "everyday", client: "pg_restore", feature: "directory, in parallel" });
     });
   });
 
@@ -261,7 +261,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         expect(status, err).toBe(0);
         expect(out).toContain("number of transactions actually processed: 200/200");
       }
-      note("pgbench", mode);
+      note({ kind: "everyday", client: "pgbench", feature: mode });
     });
 
     it("pipelines", async () => {
@@ -284,7 +284,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         ]);
         expect(status, err).toBe(0);
       }
-      note("pgbench", "pipelines");
+      note({ kind: "everyday", client: "pgbench", feature: "pipelines" });
     });
   });
 
@@ -313,7 +313,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
       isRefused(await run(onProduction(), "dropdb", ["shop"]));
       isRefused(await run(onProduction(), "dropdb", ["--force", "--if-exists", "shop"]));
       await nothingChanged();
-      note("dropdb", "refused on production");
+      note({ kind: "everyday", client: "dropdb", feature: "refused on production" });
     });
 
     it("DROP DATABASE in psql", async () => {
@@ -360,7 +360,11 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         out,
       );
       expect(allowed.status, allowed.err).toBe(0);
-      note("pg_dump", "--clean script refused on production");
+      note({
+        kind: "everyday",
+        client: "pg_dump",
+        feature: "--clean script refused on production",
+      });
     });
 
     it("pg_restore --clean", async () => {
@@ -384,7 +388,7 @@ describe.skipIf(binDir === undefined)("PostgreSQL's own programs", () => {
         archive,
       ]);
       expect(allowed.status, allowed.err).toBe(0);
-      note("pg_restore", "--clean refused on production");
+      note({ kind: "everyday", client: "pg_restore", feature: "--clean refused on production" });
     });
   });
 
