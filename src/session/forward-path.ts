@@ -86,9 +86,8 @@ export class ForwardPath {
     const isIgnored = this.#isDropping || state.isSkipping;
     if (isIgnored && type !== FRONTEND.Sync && type !== FRONTEND.Terminate) return;
     if (state.copyIn !== undefined && !this.#mayPassInCopy(state.copyIn, framer)) return;
-    const body = framer.buffer.subarray(framer.bodyStart, framer.end);
     try {
-      this.#take(type, body);
+      this.#take(framer);
     } catch (error) {
       if (!(error instanceof ProtocolViolation)) throw error;
       this.#refuseMalformed(type, { sqlstate: error.sqlstate, message: error.message });
@@ -107,39 +106,40 @@ export class ForwardPath {
     });
   }
 
-  #take(type: number, body: Buffer): void {
+  #take(framer: FrontendFramer): void {
+    const { type, buffer, bodyStart, end } = framer;
     switch (type) {
       case FRONTEND.Query:
-        this.#query(decodeQuery(body).text);
+        this.#query(decodeQuery(buffer, bodyStart, end).text);
         return;
       case FRONTEND.Parse:
-        this.#parse(decodeParse(body));
+        this.#parse(decodeParse(buffer, bodyStart, end));
         return;
       case FRONTEND.Bind:
-        this.#bind(body);
+        this.#bind(framer);
         return;
       case FRONTEND.Execute:
-        this.#execute(decodeExecute(body));
+        this.#execute(decodeExecute(buffer, bodyStart, end));
         return;
       case FRONTEND.Describe:
-        this.#describe(decodeObject(body, "Describe"));
+        this.#describe(decodeObject("Describe", buffer, bodyStart, end));
         return;
       case FRONTEND.Close:
-        this.#close(decodeObject(body, "Close"));
+        this.#close(decodeObject("Close", buffer, bodyStart, end));
         return;
       case FRONTEND.FunctionCall:
-        this.#functionCall(decodeFunctionCall(body).functionOid);
+        this.#functionCall(decodeFunctionCall(buffer, bodyStart, end).functionOid);
         return;
       case FRONTEND.Sync:
-        decodeEmpty(body, "Sync");
+        decodeEmpty("Sync", buffer, bodyStart, end);
         this.#sync();
         return;
       case FRONTEND.Flush:
-        decodeEmpty(body, "Flush");
+        decodeEmpty("Flush", buffer, bodyStart, end);
         this.#flow.pass();
         return;
       case FRONTEND.CopyData:
-        this.#options.countCopied(body.length);
+        this.#options.countCopied(end - bodyStart);
         this.#flow.pass();
         return;
       case FRONTEND.CopyDone:
@@ -174,7 +174,7 @@ export class ForwardPath {
         if (judged.rewritten === undefined) this.#flow.pass();
         else this.#flow.write(encodeQuery(judged.rewritten));
         state.sentQuery(verdict.execution, judged.copiesIn);
-        sql.sent(judged.classification);
+        sql.sent(judged);
         if (judged.mayChangeLexing) this.#reading = "unknown until answered";
       });
     });
@@ -205,15 +205,16 @@ export class ForwardPath {
     });
   }
 
-  #bind(body: Buffer): void {
+  #bind(framer: FrontendFramer): void {
     const { gate, state } = this.#options;
-    const { portal, statement } = decodeBind(body);
+    const { buffer, bodyStart, end } = framer;
+    const { portal, statement } = decodeBind(buffer, bodyStart, end);
     const again = (): void => {
-      this.#bind(body);
+      this.#bind(framer);
     };
     const subject = this.#named({ kind: "statement", name: statement }, again);
     if (subject === undefined || !this.#hasRoomFor("portal", portal)) return;
-    const bound = gate.bound(subject, body);
+    const bound = gate.bound(subject, buffer.subarray(bodyStart, end));
     this.#flow.then(gate.permitBind(bound), (verdict) => {
       if (verdict.kind === "refuse") {
         this.#refuseExtended(verdict.refusal, undefined);
@@ -241,7 +242,7 @@ export class ForwardPath {
       const { execution } = verdict;
       const sent = maxRows > 0 ? { ...execution, maxRows } : execution;
       state.sentExecute(sent, subject.judged.copiesIn);
-      sql.sent(subject.judged.classification);
+      sql.sent(subject.judged);
       this.#noteReading(subject.judged);
     });
   }

@@ -7,6 +7,7 @@ import {
   type Effect,
   type ParsedClassification,
 } from "../sql/classification.ts";
+import type { SessionChange } from "../sql/session.ts";
 
 /** A text with the decision about it: made once for a text and a session's situation, enforced at every use. */
 export interface Judged {
@@ -25,6 +26,8 @@ export interface Judged {
   /** What is forwarded in its place, where comments had to go. */
   readonly rewritten: Buffer | undefined;
   readonly mayChangeLexing: boolean;
+  /** What the session is never again believed to be without, once the statement is sent. */
+  readonly worsens: readonly SessionChange[];
   readonly hasParameters: boolean;
   /** How many COPY FROM STDIN it holds. */
   readonly copiesIn: number;
@@ -68,11 +71,22 @@ export function judge(
       !isParsed ||
       classification.mayChangeLexing ||
       classification.effects.some((effect) => !RUNS_NO_CODE.has(effect)),
+    worsens: isParsed ? worsenedBy(classification) : [],
     hasParameters: isParsed && classification.hasParameters,
     copiesIn: isParsed
       ? classification.statements.filter(({ effects }) => effects.includes("copy_in")).length
       : 0,
   });
+}
+
+function worsenedBy({ statements }: ParsedClassification): readonly SessionChange[] {
+  return statements
+    .flatMap(({ changes }) => changes)
+    .filter(
+      (change) =>
+        (change.kind === "prepared" || change.kind === "defined") &&
+        (change.statement.destructive || change.statement.mustRefuse),
+    );
 }
 
 /** The same judgement of another text, which has the same statements and is forwarded as it is. */

@@ -63,7 +63,7 @@ export class ReturnPath implements BackendSink {
     if (!hasRoom) upstream.pause();
   }
 
-  backendMessage(type: number, body: Buffer): Buffer | undefined {
+  backendMessage(type: number, bytes: Buffer, start: number, end: number): Buffer | undefined {
     const { state, refusals, onReady, onTag } = this.#options;
     switch (type) {
       case BACKEND.ParseComplete:
@@ -76,7 +76,7 @@ export class ReturnPath implements BackendSink {
         state.closeComplete();
         return undefined;
       case BACKEND.CommandComplete: {
-        const tag = body.toString("latin1", 0, body.length - 1);
+        const tag = bytes.toString("latin1", start, end - 1);
         onTag(tag);
         state.commandComplete(tag);
         return undefined;
@@ -92,15 +92,15 @@ export class ReturnPath implements BackendSink {
         return undefined;
       case BACKEND.ReadyForQuery:
         if (refusals.hasInterruptedCopy) throw synchronizationLost();
-        state.readyForQuery(decodeReadyForQuery(body));
+        state.readyForQuery(decodeReadyForQuery(bytes, start, end));
         if (state.isSettled) refusals.forgetUnanswered();
         onReady(state.transactionStatus);
         return undefined;
       case BACKEND.ParameterStatus:
-        this.#parameterStatus(decodeParameterStatus(body));
+        this.#parameterStatus(decodeParameterStatus(bytes.subarray(start, end)));
         return undefined;
       case BACKEND.ErrorResponse:
-        return this.#errorResponse(body);
+        return this.#errorResponse(bytes.subarray(start, end));
       default:
         return undefined;
     }

@@ -1,6 +1,7 @@
 import type { Classification } from "../sql/classification.ts";
 import { decodeSql } from "../sql/decode.ts";
 import { advance, CAUTIOUS_SESSION, expectPrepared, type SqlSession } from "../sql/session.ts";
+import type { Judged } from "./judged.ts";
 import { textEncoding, type TextEncoding } from "./text-encoding.ts";
 
 /**
@@ -43,16 +44,8 @@ export class SessionSql {
   }
 
   /** A statement is on its way. */
-  sent(classification: Classification): void {
-    if (classification.kind === "unparsed") return;
-    const changes = classification.statements
-      .flatMap((statement) => statement.changes)
-      .filter(
-        (change) =>
-          (change.kind === "prepared" || change.kind === "defined") &&
-          (change.statement.destructive || change.statement.mustRefuse),
-      );
-    if (changes.length > 0) this.#session = advance(this.#session, changes);
+  sent({ worsens }: Judged): void {
+    if (worsens.length > 0) this.#session = advance(this.#session, worsens);
   }
 }
 

@@ -6,10 +6,10 @@ export interface BackendSink {
   /**
    * A message of one of the types in {@link isOfInterest}, complete (an ErrorResponse above 64 KiB: its beginning).
    *
-   * @param body - a view, never kept
+   * @param bytes - where it stands, its body from `start` to `end`: a view, never kept
    * @returns `undefined` to let it pass unchanged, else what is sent in its place; empty for nothing
    */
-  backendMessage(type: number, body: Buffer): Buffer | undefined;
+  backendMessage(type: number, bytes: Buffer, start: number, end: number): Buffer | undefined;
   /** @param bytes - a view, in order; never kept by the scanner, valid only during the call */
   forward(bytes: Buffer): void;
 }
@@ -76,9 +76,13 @@ export class BackendScanner {
           ? ERROR_HEAD_BYTES
           : 1 + length;
       if (available < needed) break;
-      const body = bytes.subarray(position + HEADER_BYTES, position + needed);
       this.#answeredBytes = this.#scannedBytes + end;
-      const instead = this.#sink.backendMessage(type, body);
+      const instead = this.#sink.backendMessage(
+        type,
+        bytes,
+        position + HEADER_BYTES,
+        position + needed,
+      );
       if (instead !== undefined) {
         this.#forward(bytes, runStart, position);
         if (instead.length > 0) this.#sink.forward(instead);

@@ -75,12 +75,22 @@ export function decodeParameterStatus(body: Buffer): {
   return status;
 }
 
-export function decodeReadyForQuery(body: Buffer): TransactionStatus {
-  const fields = new BackendFields(body, "ReadyForQuery");
-  const status = fields.bytes(1).toString("latin1");
-  fields.end();
-  if (status !== "I" && status !== "T" && status !== "E") return fields.fail();
-  return status;
+export function decodeReadyForQuery(
+  bytes: Buffer,
+  start = 0,
+  end = bytes.length,
+): TransactionStatus {
+  const status = end - start === 1 ? bytes[start] : undefined;
+  switch (status) {
+    case 0x49:
+      return "I";
+    case 0x54:
+      return "T";
+    case 0x45:
+      return "E";
+    default:
+      return new BackendFields(bytes.subarray(start, end), "ReadyForQuery").fail();
+  }
 }
 
 export function decodeNegotiateProtocolVersion(body: Buffer): {

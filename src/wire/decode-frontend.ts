@@ -41,16 +41,16 @@ export interface FunctionCallMessage {
 }
 
 /** Body of `Q`: String. */
-export function decodeQuery(body: Buffer): QueryMessage {
-  const reader = new FieldReader(body, "Query");
+export function decodeQuery(bytes: Buffer, start = 0, end = bytes.length): QueryMessage {
+  const reader = new FieldReader("Query", bytes, start, end);
   const text = reader.bytesToZero();
   reader.end();
   return { text };
 }
 
 /** Body of `P`: String statement, String text, Int16 count, Int32 type each. */
-export function decodeParse(body: Buffer): ParseMessage {
-  const reader = new FieldReader(body, "Parse");
+export function decodeParse(bytes: Buffer, start = 0, end = bytes.length): ParseMessage {
+  const reader = new FieldReader("Parse", bytes, start, end);
   const statement = reader.name();
   const text = reader.bytesToZero();
   const count = reader.count();
@@ -65,8 +65,8 @@ export function decodeParse(body: Buffer): ParseMessage {
  * Int32 length (-1 for NULL) and bytes each, Int16 count of result formats, Int16 each. All of it is walked, so
  * that a count that lies is refused; the values are not kept (see {@link decodeBoundParameters}).
  */
-export function decodeBind(body: Buffer): BindMessage {
-  const reader = new FieldReader(body, "Bind");
+export function decodeBind(bytes: Buffer, start = 0, end = bytes.length): BindMessage {
+  const reader = new FieldReader("Bind", bytes, start, end);
   const portal = reader.name();
   const statement = reader.name();
   const formats = reader.count();
@@ -86,8 +86,12 @@ export function decodeBind(body: Buffer): BindMessage {
 }
 
 /** The bound values of a `B` that {@link decodeBind} has accepted; views over the message. */
-export function decodeBoundParameters(body: Buffer): BoundParameter[] {
-  const reader = new FieldReader(body, "Bind");
+export function decodeBoundParameters(
+  bytes: Buffer,
+  start = 0,
+  end = bytes.length,
+): BoundParameter[] {
+  const reader = new FieldReader("Bind", bytes, start, end);
   reader.name();
   reader.name();
   const formats: number[] = [];
@@ -107,8 +111,13 @@ export function decodeBoundParameters(body: Buffer): BoundParameter[] {
 }
 
 /** Body of `D` and `C`: Byte1 `S` or `P`, String name. */
-export function decodeObject(body: Buffer, message: "Describe" | "Close"): ObjectMessage {
-  const reader = new FieldReader(body, message);
+export function decodeObject(
+  message: "Describe" | "Close",
+  bytes: Buffer,
+  start = 0,
+  end = bytes.length,
+): ObjectMessage {
+  const reader = new FieldReader(message, bytes, start, end);
   const kind = objectKind(reader.byte());
   if (kind === undefined) throw reader.violation("names neither a statement nor a portal");
   const name = reader.name();
@@ -117,8 +126,8 @@ export function decodeObject(body: Buffer, message: "Describe" | "Close"): Objec
 }
 
 /** Body of `E`: String portal, Int32 limit (0: none). */
-export function decodeExecute(body: Buffer): ExecuteMessage {
-  const reader = new FieldReader(body, "Execute");
+export function decodeExecute(bytes: Buffer, start = 0, end = bytes.length): ExecuteMessage {
+  const reader = new FieldReader("Execute", bytes, start, end);
   const portal = reader.name();
   const maxRows = reader.int32();
   reader.end();
@@ -129,8 +138,12 @@ export function decodeExecute(body: Buffer): ExecuteMessage {
  * Body of `F`: Int32 function, Int16 count of formats, Int16 each, Int16 count of arguments, Int32 length and
  * bytes each, Int16 result format.
  */
-export function decodeFunctionCall(body: Buffer): FunctionCallMessage {
-  const reader = new FieldReader(body, "FunctionCall");
+export function decodeFunctionCall(
+  bytes: Buffer,
+  start = 0,
+  end = bytes.length,
+): FunctionCallMessage {
+  const reader = new FieldReader("FunctionCall", bytes, start, end);
   const functionOid = reader.uint32();
   const formats = reader.count();
   reader.skip(formats * 2);
@@ -149,8 +162,8 @@ export function decodeFunctionCall(body: Buffer): FunctionCallMessage {
 }
 
 /** `Sync`, `Flush`, `Terminate` and `CopyDone` have no body. */
-export function decodeEmpty(body: Buffer, message: string): void {
-  new FieldReader(body, message).end();
+export function decodeEmpty(message: string, bytes: Buffer, start = 0, end = bytes.length): void {
+  new FieldReader(message, bytes, start, end).end();
 }
 
 function objectKind(byte: number): "statement" | "portal" | undefined {
@@ -161,13 +174,16 @@ function objectKind(byte: number): "statement" | "portal" | undefined {
 
 /** Reads fields in order; whatever does not fill the body exactly is a violation, as the server holds it. */
 class FieldReader {
-  readonly #body: Buffer;
   readonly #message: string;
-  #position = 0;
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #position: number;
 
-  constructor(body: Buffer, message: string) {
-    this.#body = body;
+  constructor(message: string, bytes: Buffer, start: number, end: number) {
     this.#message = message;
+    this.#bytes = bytes;
+    this.#position = start;
+    this.#end = end;
   }
 
   violation(what: string): ProtocolViolation {
@@ -175,31 +191,29 @@ class FieldReader {
   }
 
   bytesToZero(): Buffer {
-    const end = this.#body.indexOf(0, this.#position);
-    if (end === -1) throw this.violation("lacks a string terminator");
-    const text = this.#body.subarray(this.#position, end);
-    this.#position = end + 1;
-    return text;
+    const start = this.#position;
+    return this.#bytes.subarray(start, this.#toZero());
   }
 
   name(): string {
     // Empty names are what nearly every message has.
-    if (this.#body[this.#position] === 0) {
+    if (this.#position < this.#end && this.#bytes[this.#position] === 0) {
       this.#position += 1;
       return "";
     }
     // One character a byte: names are compared as bytes, whatever their encoding.
-    return this.bytesToZero().toString("latin1", 0, NAME_BYTES);
+    const start = this.#position;
+    return this.#bytes.toString("latin1", start, Math.min(this.#toZero(), start + NAME_BYTES));
   }
 
   byte(): number {
     this.#need(1);
-    return this.#body[this.#position++] as number;
+    return this.#bytes[this.#position++] as number;
   }
 
   int16(): number {
     this.#need(2);
-    const value = this.#body.readInt16BE(this.#position);
+    const value = this.#bytes.readInt16BE(this.#position);
     this.#position += 2;
     return value;
   }
@@ -207,14 +221,14 @@ class FieldReader {
   /** An Int16 that counts; the server reads it unsigned. */
   count(): number {
     this.#need(2);
-    const value = this.#body.readUInt16BE(this.#position);
+    const value = this.#bytes.readUInt16BE(this.#position);
     this.#position += 2;
     return value;
   }
 
   int32(): number {
     this.#need(4);
-    const value = this.#body.readInt32BE(this.#position);
+    const value = this.#bytes.readInt32BE(this.#position);
     this.#position += 4;
     return value;
   }
@@ -225,7 +239,7 @@ class FieldReader {
 
   bytes(length: number): Buffer {
     this.#need(length);
-    const bytes = this.#body.subarray(this.#position, this.#position + length);
+    const bytes = this.#bytes.subarray(this.#position, this.#position + length);
     this.#position += length;
     return bytes;
   }
@@ -236,11 +250,19 @@ class FieldReader {
   }
 
   end(): void {
-    if (this.#position !== this.#body.length)
-      throw this.violation("has bytes behind its last field");
+    if (this.#position !== this.#end) throw this.violation("has bytes behind its last field");
+  }
+
+  /** Moves behind the next zero byte, and returns where it is. */
+  #toZero(): number {
+    const end = this.#bytes.indexOf(0, this.#position);
+    // What is behind the message may be the next one.
+    if (end === -1 || end >= this.#end) throw this.violation("lacks a string terminator");
+    this.#position = end + 1;
+    return end;
   }
 
   #need(length: number): void {
-    if (this.#position + length > this.#body.length) throw this.violation("ends too early");
+    if (this.#position + length > this.#end) throw this.violation("ends too early");
   }
 }

@@ -19,7 +19,8 @@ function scan(
   const forwarded: Buffer[] = [];
   const seen: [number, string][] = [];
   const scanner = new BackendScanner({
-    backendMessage: (type, body) => {
+    backendMessage: (type, bytes, start, end) => {
+      const body = bytes.subarray(start, end);
       seen.push([type, body.toString("hex")]);
       return answer(type, body);
     },

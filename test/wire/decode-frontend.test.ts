@@ -41,7 +41,7 @@ describe("frontend messages", () => {
       portal: "p",
       statement: "s",
     });
-    expect(decodeObject(bytes("P", "p\0"), "Describe")).toEqual({ kind: "portal", name: "p" });
+    expect(decodeObject("Describe", bytes("P", "p\0"))).toEqual({ kind: "portal", name: "p" });
     expect(decodeExecute(bytes("p\0", int32(5)))).toEqual({ portal: "p", maxRows: 5 });
     expect(
       decodeFunctionCall(bytes(int32(964), int16(0), int16(1), int32(4), "abcd", int16(0))),
@@ -109,7 +109,7 @@ describe("frontend messages", () => {
           ),
         ),
     ],
-    ["a Describe of neither kind", () => decodeObject(bytes("X", "\0"), "Describe")],
+    ["a Describe of neither kind", () => decodeObject("Describe", bytes("X", "\0"))],
     ["an Execute without its limit", () => decodeExecute(bytes("\0"))],
     [
       "a FunctionCall that ends early",
