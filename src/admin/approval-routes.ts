@@ -1,13 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { admit, type DoesNotCount, type Registry } from "../approvals/admit.ts";
+import {
+  admit,
+  admitReview,
+  type CountingApproval,
+  type DoesNotCount,
+  type Registry,
+} from "../approvals/admit.ts";
 import { encodeApprovalDocument, parseApprovalDocument } from "../approvals/document.ts";
 import { draftApproval } from "../approvals/draft.ts";
-import { addApproval } from "../approvals/add-approval.ts";
-import type { Request } from "../approvals/request.ts";
+import { addApproval, addReview } from "../approvals/add-approval.ts";
+import type { Instant } from "../approvals/instant.ts";
+import { Malformed } from "../approvals/malformed.ts";
+import type { RequestId } from "../approvals/request-id.ts";
+import type { Request, SignedApproval } from "../approvals/request.ts";
 import { formatPublicKey } from "../approvals/ssh-key.ts";
 import { APPROVAL_NAMESPACE } from "../approvals/sshsig.ts";
 import { sha256 } from "../base/digest.ts";
+import { frozenBy } from "../policy/freeze.ts";
 import type { Principal } from "../policy/principal.ts";
 import { approvalRefused, transitionRefused } from "./refusals.ts";
 import {
@@ -28,6 +38,10 @@ export interface ApprovalOptions extends RequestOptions {
 }
 
 const draftBody = z.strictObject({
+  act: z
+    .enum(["approval", "break_glass", "review"])
+    .default("approval")
+    .describe("`break_glass`: alone, for your own request. `review`: of what was run so."),
   reason: z.string().max(2000).default(""),
   uses: z.int().min(1).default(1),
   validity_seconds: z.int().min(1).optional(),
@@ -49,9 +63,10 @@ export function approvalRoutes(app: Api, options: ApprovalOptions): void {
     },
     async ({ person, params: { id }, body }) => {
       const request = await findRequest(options, person, id);
-      refuseWhatWouldNotCount(request, person, body);
+      refuseWhatWouldNotCount(request, person, { ...body, now: instant(options) });
       const document = draftApproval(request, {
         approver: person.name,
+        act: body.act === "approval" ? undefined : body.act,
         now: instant(options),
         nonce: randomBytes(16),
         reason: body.reason,
@@ -79,56 +94,115 @@ export function approvalRoutes(app: Api, options: ApprovalOptions): void {
       const request = await findRequest(options, person, id);
       const now = instant(options);
       const { terms } = request.asked;
-      const admission = admit(signed, { request, terms, registry: registry(), now });
-      if (admission.kind === "does_not_count") {
+      const context = { request, terms, registry: registry(), now };
+      const refuse = async (because: DoesNotCount): Promise<never> => {
         metrics.approval("refused");
-        const refused = approvalRefused(admission.because);
+        const refused = approvalRefused(because);
         const reason = refused.message;
         await audit({ event: "approval.rejected", request: id, person: person.name, reason });
         throw refused;
+      };
+      if (isReview(signed)) {
+        const admission = admitReview(signed, context);
+        if (admission.kind === "does_not_count") return refuse(admission.because);
+        const { review } = admission;
+        refuseUnlessMoves(addReview(request, review, now));
+        await recordSigned(review, id);
+        const reviewed = changed(await requests.addReview(id, review, now));
+        metrics.approval("accepted");
+        return reply.code(201).send(requestView(reviewed));
       }
+      const admission = admit(signed, context);
+      if (admission.kind === "does_not_count") return refuse(admission.because);
       const { approval } = admission;
       refuseUnlessMoves(addApproval(request, approval, now));
-      await audit({
-        event: "approval.signed",
-        request: id,
-        approval: sha256(signed.document),
-        person: approval.document.approver,
-        document: signed.document,
-        signature: signed.signature,
-        namespace: APPROVAL_NAMESPACE,
-        signer: approval.document.approver,
-        public_key: formatPublicKey(approval.key),
-      });
+      await recordSigned(approval, id);
       const approved = changed(await requests.addApproval(id, approval, now));
       metrics.approval("accepted");
       if (approved.state.kind === "approved") metrics.request("approved");
       return reply.code(201).send(requestView(approved));
     },
   );
+
+  async function recordSigned(
+    { signed, document, key }: Omit<CountingApproval, symbol>,
+    id: RequestId,
+  ): Promise<void> {
+    await audit({
+      event: "approval.signed",
+      request: id,
+      approval: sha256(signed.document),
+      ...(document.act !== undefined && { act: document.act }),
+      person: document.approver,
+      document: signed.document,
+      signature: signed.signature,
+      namespace: APPROVAL_NAMESPACE,
+      signer: document.approver,
+      public_key: formatPublicKey(key),
+    });
+  }
+}
+
+/** Which of the two it is to be judged as; whoever can't be read is judged as an approval, and told why it is none. */
+function isReview({ document }: SignedApproval): boolean {
+  try {
+    return parseApprovalDocument(document).act === "review";
+  } catch (error) {
+    if (error instanceof Malformed) return false;
+    throw error;
+  }
 }
 
 /** Told before a key is touched; it is judged again when the signature comes. */
 function refuseWhatWouldNotCount(
   request: Request,
   person: Principal,
-  { reason, uses, validity_seconds: seconds }: z.output<typeof draftBody>,
+  body: z.output<typeof draftBody> & { readonly now: Instant },
 ): void {
-  const { terms } = request.asked;
-  const refuse = (because: DoesNotCount): never => {
-    throw approvalRefused(because);
-  };
-  if (isAskedBy(request, person)) refuse({ kind: "own_request" });
-  if (!isIn(terms.approvers, person)) refuse({ kind: "not_in_group", groups: terms.approvers });
-  const { state } = request;
+  const because = whyItWouldNotCount(request, person, body);
+  if (because !== undefined) throw approvalRefused(because);
+  const { state, review } = request;
+  if (body.act === "review") {
+    if (review?.kind !== "open") throw transitionRefused({ kind: "no_review_open" });
+    return;
+  }
   if (state.kind === "approved") throw transitionRefused({ kind: "already_approved" });
   if (state.kind !== "pending") throw transitionRefused({ kind: "closed", state: state.kind });
   const approvers = request.approvals.map(
     (signed) => parseApprovalDocument(signed.document).approver,
   );
   if (approvers.includes(person.name)) throw transitionRefused({ kind: "already_signed" });
-  if (terms.isReasonRequired && reason.trim() === "") refuse({ kind: "reason_missing" });
-  if (uses > terms.maxUses) refuse({ kind: "too_many_uses", maxUses: terms.maxUses });
+}
+
+function whyItWouldNotCount(
+  request: Request,
+  person: Principal,
+  {
+    act,
+    now,
+    reason,
+    uses,
+    validity_seconds: seconds,
+  }: Parameters<typeof refuseWhatWouldNotCount>[2],
+): DoesNotCount | undefined {
+  const { terms } = request.asked;
+  if (act === "break_glass") {
+    if (request.asked.requester !== person.name) return { kind: "not_own_request" };
+    if (!isIn(terms.breakGlass, person)) {
+      return { kind: "may_not_break_glass", groups: terms.breakGlass };
+    }
+  } else {
+    if (isAskedBy(request, person)) return { kind: "own_request" };
+    if (!isIn(terms.approvers, person)) return { kind: "not_in_group", groups: terms.approvers };
+  }
+  if (act === "review") return undefined;
+  const freeze = act === "approval" ? frozenBy(terms.freezes, new Date(now)) : undefined;
+  if (freeze !== undefined) return { kind: "frozen", freeze: freeze.name };
+  const isReasonRequired = terms.isReasonRequired || act === "break_glass";
+  if (isReasonRequired && reason.trim() === "") return { kind: "reason_missing" };
+  if (uses > terms.maxUses) return { kind: "too_many_uses", maxUses: terms.maxUses };
   const maxSeconds = terms.maxValiditySeconds;
-  if (seconds !== undefined && seconds > maxSeconds) refuse({ kind: "valid_too_long", maxSeconds });
+  return seconds !== undefined && seconds > maxSeconds
+    ? { kind: "valid_too_long", maxSeconds }
+    : undefined;
 }

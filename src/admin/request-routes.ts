@@ -80,6 +80,7 @@ export function requestRoutes(app: Api, options: RequestOptions): void {
           requester: z.string().exactOptional(),
           database: z.string().exactOptional(),
           environment: z.string().exactOptional(),
+          review: z.enum(["open", "signed"]).exactOptional(),
           limit: z.coerce.number().int().min(1).max(200).default(50),
           after: z.string().max(256).optional(),
         }),

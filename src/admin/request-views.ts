@@ -19,6 +19,7 @@ export const requestSummarySchema = z.object({
   requester: z.string(),
   database: z.string(),
   environment: z.string(),
+  review: z.enum(["open", "signed"]).optional().describe("Where the glass was broken."),
   effects: z.array(z.string()).readonly(),
   signatures: z.int(),
   signatures_needed: z.int(),
@@ -28,6 +29,7 @@ export const requestSummarySchema = z.object({
 
 const signedApprovalSchema = z.object({
   approver: z.string(),
+  act: z.enum(["approval", "break_glass", "review"]),
   reason: z.string(),
   uses: z.int(),
   valid_from: z.iso.datetime(),
@@ -36,7 +38,7 @@ const signedApprovalSchema = z.object({
   signature: z.string().describe("Armored SSHSIG; ssh-keygen -Y verify checks it."),
 });
 
-export const requestSchema = requestSummarySchema.extend({
+export const requestSchema = requestSummarySchema.omit({ review: true }).extend({
   closed: z
     .object({
       at: z.iso.datetime(),
@@ -69,12 +71,28 @@ export const requestSchema = requestSummarySchema.extend({
   times_asked: z.int(),
   approvals: z.array(signedApprovalSchema).readonly(),
   uses: z.array(z.object({ step: z.int(), used_at: z.iso.datetime() })).readonly(),
+  may_break_glass: z
+    .array(z.string())
+    .readonly()
+    .describe("Groups whose members may sign for their own request, alone."),
+  review: z
+    .discriminatedUnion("state", [
+      z.object({ state: z.literal("open"), since: z.iso.datetime() }),
+      z.object({ state: z.literal("signed"), at: z.iso.datetime(), signed: signedApprovalSchema }),
+    ])
+    .optional()
+    .describe("What a second person has to look at, once the glass was broken."),
+  recent: z
+    .array(z.object({ at: z.iso.datetime(), sql: z.string() }))
+    .readonly()
+    .describe("What the session ran before, the newest last."),
 });
 
 export type RequestSummary = z.infer<typeof requestSummarySchema>;
 export type RequestView = z.infer<typeof requestSchema>;
 
-export function requestSummary({ id, asked, ...request }: Request): RequestSummary {
+export function requestSummary(request: Request): RequestSummary {
+  const { id, asked } = request;
   return {
     id,
     state: request.state.kind,
@@ -82,6 +100,7 @@ export function requestSummary({ id, asked, ...request }: Request): RequestSumma
     requester: asked.requester,
     database: asked.database,
     environment: asked.environment,
+    review: request.review?.kind,
     effects: asked.effects,
     signatures: request.approvals.length,
     signatures_needed: Math.max(1, asked.terms.signatures),
@@ -109,6 +128,9 @@ export function requestView(request: Request): RequestView {
     times_asked: request.timesAsked,
     approvals: request.approvals.map(approvalView),
     uses: request.uses.map(({ step, usedAt }) => ({ step, used_at: usedAt })),
+    may_break_glass: asked.terms.breakGlass,
+    review: reviewView(request),
+    recent: asked.recent ?? [],
   };
 }
 
@@ -127,10 +149,28 @@ function closed(state: RequestState): RequestView["closed"] {
   }
 }
 
+function reviewView({ review }: Request): RequestView["review"] {
+  switch (review?.kind) {
+    case undefined:
+      return undefined;
+    case "open":
+      return { state: "open", since: review.since };
+    case "signed":
+      return { state: "signed", at: review.at, signed: approvalView(review.signed) };
+  }
+}
+
 function approvalView(signed: SignedApproval): RequestView["approvals"][number] {
-  const { approver, reason, uses, validity } = parseApprovalDocument(signed.document);
+  const {
+    approver,
+    act = "approval",
+    reason,
+    uses,
+    validity,
+  } = parseApprovalDocument(signed.document);
   return {
     approver,
+    act,
     reason,
     uses,
     valid_from: validity.from,

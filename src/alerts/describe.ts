@@ -78,6 +78,26 @@ function describeParts(
         title: `${event.by} rejected ${event.request} of ${event.person}: ${line(event.summary)} in ${event.environment}`,
         next: `Their reason: ${line(event.reason)}`,
       };
+    case "request.break_glass":
+      return {
+        ...request(event),
+        title: `${event.person} breaks the glass in ${event.environment}, alone: ${line(event.summary)}`,
+        next:
+          `Their reason: ${line(event.reason)}. If nobody expects it: \`twokey request cancel ${event.request}\`. ` +
+          `Afterwards, ${event.approvers.join(" or ")}: \`twokey approve ${event.request} --review\``,
+      };
+    case "request.unreviewed":
+      return {
+        ...request(event),
+        title: `nobody has reviewed yet what ${event.person} ran alone: ${line(event.summary)} in ${event.environment}`,
+        next: `${event.approvers.join(" or ")}: \`twokey approve ${event.request} --review\``,
+      };
+    case "request.reviewed":
+      return {
+        ...request(event),
+        title: `${event.by} reviewed ${event.request} of ${event.person}: ${line(event.summary)} in ${event.environment}`,
+        next: `What they found: ${event.reason === "" ? "nothing said" : line(event.reason)}`,
+      };
     case "login.failed":
       // The name is a stranger's: it stands in no command that somebody may copy.
       return {
@@ -175,7 +195,12 @@ export function sameness(event: AlertEvent): readonly string[] {
     case "request.created":
     case "request.signed":
     case "request.rejected":
+    case "request.break_glass":
+    case "request.reviewed":
       return [event.kind, event.request];
+    case "request.unreviewed":
+      // Each reminder is news: else grouping would swallow them.
+      return [event.kind, event.request, String(event.times)];
     case "login.failed":
       return [event.kind, event.claimed, event.address];
     case "login.new_address":
@@ -219,7 +244,7 @@ function statement(
 }
 
 function request(
-  event: Extract<AlertEvent, { kind: "request.created" | "request.signed" | "request.rejected" }>,
+  event: Extract<AlertEvent, { kind: `request.${string}` }>,
 ): Pick<Described, "who" | "where" | "rule" | "request"> {
   const { person, rule, request: id } = event;
   return { who: { person }, where: where(event), rule, request: id };

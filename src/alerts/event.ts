@@ -109,6 +109,23 @@ export type AlertEvent =
       readonly by: string;
       readonly reason: string;
     } & RequestEvent)
+  /** Somebody signed that they go alone: nothing has run yet. */
+  | ({
+      readonly kind: "request.break_glass";
+      readonly reason: string;
+      readonly approvers: readonly string[];
+    } & RequestEvent)
+  /** Nobody has signed the review yet; told again and again. */
+  | ({
+      readonly kind: "request.unreviewed";
+      readonly approvers: readonly string[];
+      readonly times: number;
+    } & RequestEvent)
+  | ({
+      readonly kind: "request.reviewed";
+      readonly by: string;
+      readonly reason: string;
+    } & RequestEvent)
   /** `claimed` is who they said they were: nobody has proved it. */
   | {
       readonly kind: "login.failed";

@@ -38,16 +38,17 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
   {
     ...ONCE,
     name: "request-answered",
-    on: ["request.signed", "request.rejected"],
+    on: ["request.signed", "request.rejected", "request.reviewed"],
     severity: "info",
   },
   { ...ONCE, name: "approval-used", on: ["statement.approved"], severity: "warning" },
   {
     ...ONCE,
     name: "break-glass",
-    on: ["statement.break_glass"],
+    on: ["statement.break_glass", "request.break_glass"],
     severity: "critical",
   },
+  { ...ONCE, name: "review-due", on: ["request.unreviewed"], severity: "critical" },
   {
     name: "many-refusals",
     on: ["statement.refused"],

@@ -53,6 +53,17 @@ export function addReview(request: Request, { signed }: CountingReview, now: Ins
   return moved({ ...request, review: { kind: "signed", at: now, signed } });
 }
 
+/** People are reminded of an open review once more; of several replicas that would, one does. */
+export function remindOfReview(
+  request: Request,
+  { times }: { readonly times: number },
+): Transition {
+  const { review } = request;
+  if (review?.kind !== "open") return refused({ kind: "no_review_open" });
+  if (review.reminders >= times) return refused({ kind: "not_due" });
+  return moved({ ...request, review: { ...review, reminders: times } });
+}
+
 function isSignedBy({ document: message, signature }: SignedApproval, key: SshPublicKey): boolean {
   const verified = verifySshsig(signature, { message, namespace: APPROVAL_NAMESPACE });
   return verified.kind === "valid" && isSameKey(verified.key, key);

@@ -1,6 +1,6 @@
 import type { Sha256 } from "../base/digest.ts";
 import { SQLSTATE, TwokeyError, type ErrorDetails } from "../base/errors.ts";
-import type { CountingApproval } from "./admit.ts";
+import type { CountingApproval, CountingReview } from "./admit.ts";
 import type { Instant } from "./instant.ts";
 import type { RequestId } from "./request-id.ts";
 import type { Asked, RefusedTransition, Request, RequestState, Use, UseId } from "./request.ts";
@@ -22,6 +22,12 @@ export interface RequestStore {
   list(filter: RequestFilter): Promise<RequestPage>;
 
   addApproval(id: RequestId, approval: CountingApproval, now: Instant): Promise<Change>;
+
+  /** What a second person signed who has looked at what was done when the glass was broken. */
+  addReview(id: RequestId, review: CountingReview, now: Instant): Promise<Change>;
+
+  /** People are about to be reminded of the open review for the n-th time; refused where they have been. */
+  remind(id: RequestId, how: { readonly times: number }): Promise<Change>;
 
   reject(
     id: RequestId,
@@ -68,6 +74,7 @@ export interface RequestFilter {
   readonly environment?: string;
   /** One of the request's statements has this SHA-256. */
   readonly statement?: Sha256;
+  readonly review?: "open" | "signed";
   /** From 1 to 200. */
   readonly limit: number;
   /** {@link RequestPage.next} of the page before. */

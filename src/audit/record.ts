@@ -143,10 +143,12 @@ export interface Events {
   /**
    * `person` is the approver. With `document` (the exact bytes that were signed), `signature` (as `ssh-keygen -Y sign`
    * wrote it), `signer` and `public_key` (as in the registry, OpenSSH form) anyone can run `ssh-keygen -Y verify`.
+   * `act`: the requester went alone, or a second person has looked at that afterwards.
    */
   "approval.signed": {
     readonly request: string;
     readonly approval: string;
+    readonly act?: "break_glass" | "review" | undefined;
     readonly person: string;
     readonly document: string;
     readonly signature: string;

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import { requestSchema, type RequestView } from "../admin/request-views.ts";
 import { parseApprovalDocument, type ApprovalDocument } from "../approvals/document.ts";
@@ -15,6 +15,8 @@ interface ApproveOptions extends ApiOptions {
   readonly uses?: number;
   readonly validity?: number;
   readonly yes?: true;
+  readonly breakGlass?: true;
+  readonly review?: true;
 }
 
 /** `twokey approve ID`: shows what somebody wants to run, asks, and signs for it. */
@@ -26,6 +28,13 @@ export function approveCommand(terminal: Terminal): Command {
     .option("--uses <n>", "how many times it may run (default: 1)", parseCount)
     .option("--validity <minutes>", "for how long (default: what the rule allows)", parseMinutes)
     .option("--yes", "sign without being asked")
+    .addOption(
+      new Option(
+        "--break-glass",
+        "go alone with your own request, where the rule lets you: everybody is told, and it is reviewed",
+      ).conflicts("review"),
+    )
+    .option("--review", "sign that you have looked at what somebody ran alone; nothing runs by it")
     .action((id: RequestId, options: ApproveOptions) => approve(id, options, terminal));
 }
 
@@ -37,7 +46,8 @@ async function approve(id: RequestId, options: ApproveOptions, terminal: Termina
     `/requests/${id}/approval-document`,
     z.object({ document: z.string() }),
     {
-      reason: options.reason ?? (await askForReason(request, terminal)),
+      act: actOf(options),
+      reason: options.reason ?? (await askForReason(request, options, terminal)),
       ...(options.uses !== undefined && { uses: options.uses }),
       ...(options.validity !== undefined && { validity_seconds: options.validity }),
     },
@@ -59,9 +69,26 @@ async function approve(id: RequestId, options: ApproveOptions, terminal: Termina
   );
 }
 
-async function askForReason(request: RequestView, terminal: Terminal): Promise<string> {
-  if (!request.is_reason_required) return "";
-  const reason = terminal.isInteractive ? await terminal.ask("Why do you agree?") : undefined;
+function actOf({ breakGlass, review }: ApproveOptions): "approval" | "break_glass" | "review" {
+  if (breakGlass) return "break_glass";
+  return review ? "review" : "approval";
+}
+
+const WHY = {
+  approval: "Why do you agree?",
+  break_glass: "Why can't it wait for a second person?",
+  review: "What did you find?",
+};
+
+async function askForReason(
+  request: RequestView,
+  options: ApproveOptions,
+  terminal: Terminal,
+): Promise<string> {
+  const act = actOf(options);
+  if (act === "approval" && !request.is_reason_required) return "";
+  const reason = terminal.isInteractive ? await terminal.ask(WHY[act]) : undefined;
+  if (act === "review") return reason ?? "";
   if (reason === undefined || reason.trim() === "") {
     throw new CommandFailed(2, "the rule asks for a reason", { hint: "give it with --reason" });
   }
@@ -84,24 +111,31 @@ function refuseOtherThanAsked(
 
 async function refuseUnlessAgreed(
   id: RequestId,
-  { yes }: ApproveOptions,
+  options: ApproveOptions,
   terminal: Terminal,
 ): Promise<void> {
-  if (yes) return;
+  if (options.yes) return;
   if (!terminal.isInteractive) {
     throw new CommandFailed(2, "nobody is there to be asked, so nothing was signed", {
       hint: "say --yes to sign without being asked",
     });
   }
-  if (!(await terminal.confirm("Sign for exactly this?"))) {
+  if (!(await terminal.confirm(QUESTIONS[actOf(options)]))) {
     throw new CommandFailed(1, "nothing was signed", {
       hint: `say no for good with: twokey reject ${id}`,
     });
   }
 }
 
-function outcome(request: RequestView, { uses, validity }: ApprovalDocument): string {
+const QUESTIONS = {
+  approval: "Sign for exactly this?",
+  break_glass: "Go alone? Everybody is told now, and a second person will review it.",
+  review: "Sign that you have reviewed exactly this?",
+};
+
+function outcome(request: RequestView, { act, uses, validity }: ApprovalDocument): string {
   const { id, state, signatures, signatures_needed: needed, requester } = request;
+  if (act === "review") return `${id} is reviewed`;
   if (state !== "approved") return `${id} has ${signatures} of ${needed} signatures`;
   const often = uses === 1 ? "once" : `${uses} times`;
   return `${id} is approved: ${requester} may run it ${often} until ${validity.until}`;

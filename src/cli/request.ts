@@ -19,6 +19,7 @@ import { visibleLine } from "./visible-line.ts";
 interface ListOptions extends ApiOptions {
   readonly state: readonly string[];
   readonly limit: string;
+  readonly review?: true;
 }
 
 interface SubmitOptions extends ApiOptions {
@@ -42,6 +43,7 @@ export function requestCommand(terminal: Terminal): Command {
         .choices(stateSchema.options)
         .default(["pending", "approved"]),
     )
+    .option("--review", "only what was run by breaking the glass and nobody has reviewed yet")
     .option("--limit <n>", "at most so many", "50")
     .action((options: ListOptions) => list(options, terminal));
 
@@ -75,7 +77,9 @@ export function requestCommand(terminal: Terminal): Command {
 async function list(options: ListOptions, terminal: Terminal): Promise<void> {
   const { client } = await openClient(options, terminal);
   const query = new URLSearchParams(
-    options.state.map((state): [string, string] => ["state", state]),
+    options.review
+      ? [["review", "open"]]
+      : options.state.map((state): [string, string] => ["state", state]),
   );
   query.set("limit", options.limit);
   const answer = z.object({ requests: z.array(requestSummarySchema), next: z.string().optional() });
@@ -84,8 +88,10 @@ async function list(options: ListOptions, terminal: Terminal): Promise<void> {
     terminal.print(JSON.stringify(requests));
     return;
   }
-  if (requests.length === 0) terminal.note(`no requests that are ${options.state.join(" or ")}`);
-  else {
+  if (requests.length === 0) {
+    const which = options.review ? "wait for a review" : `are ${options.state.join(" or ")}`;
+    terminal.note(`no requests that ${which}`);
+  } else {
     const head = ["request", "state", "signed", "requester", "where", "what"];
     const rows = requests.map((request) => [
       request.id,

@@ -27,12 +27,41 @@ export function describeRequest(request: RequestView, colors: Colors): string[] 
     ...request.approvals.flatMap((approval) => [
       "",
       ...facts([
-        ["signed by", approval.approver],
+        [SIGNED[approval.act], approval.approver],
         ["valid", `${howOften(approval.uses)}, until ${approval.valid_until}`],
         ...(approval.reason === "" ? [] : [["reason", approval.reason] as const]),
       ]),
     ]),
+    ...reviewLines(request),
   ];
+}
+
+const SIGNED = {
+  approval: "signed by",
+  break_glass: "alone",
+  review: "reviewed by",
+} as const satisfies Record<RequestView["approvals"][number]["act"], string>;
+
+function reviewLines({ id, review }: RequestView): string[] {
+  switch (review?.state) {
+    case undefined:
+      return [];
+    case "open":
+      return [
+        "",
+        ...facts([["review", `open since ${review.since}: twokey approve ${id} --review`]]),
+      ];
+    case "signed": {
+      const { approver, reason } = review.signed;
+      return [
+        "",
+        ...facts([
+          [SIGNED.review, `${approver}, ${review.at}`],
+          ...(reason === "" ? [] : [["found", reason] as const]),
+        ]),
+      ];
+    }
+  }
 }
 
 /**

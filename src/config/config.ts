@@ -158,6 +158,7 @@ interface Approvals {
   readonly revokedKeysFile: string | undefined;
   readonly requestsExpireMs: number;
   readonly maxOpenRequests: number;
+  readonly remindOfReviewsMs: number;
 }
 
 interface Limits {

@@ -16,6 +16,8 @@ const REFERENCES: readonly (readonly [pattern: string, section: string])[] = [
   ["admin.operators.*", "roles"],
   ["approvals.defaults.approvers.*", "roles"],
   ["rules.*.approval.approvers.*", "roles"],
+  ["approvals.defaults.break_glass.*", "roles"],
+  ["rules.*.approval.break_glass.*", "roles"],
   ["alerts.rules.*.environments.*", "environments"],
   ["alerts.rules.*.people.*", "people"],
   ["alerts.rules.*.workloads.*", "workloads"],

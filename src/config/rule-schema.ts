@@ -183,11 +183,18 @@ export const approvalSchema = z.strictObject({
   hold_for: duration({ min: "1s", max: "24h" })
     .optional()
     .describe("How long a session is held. By default `10m`."),
+  break_glass: z
+    .array(z.string())
+    .optional()
+    .describe(
+      "Roles whose members may go alone when it can't wait, with a reason that they sign; everybody is alerted, and a " +
+        "second person reviews it afterwards. By default nobody.",
+    ),
   freeze: z
     .array(freezeSchema)
     .optional()
     .describe(
-      "Times when nothing may be signed, nor run by what was signed before. By default none.",
+      "Times when nothing may be signed, nor run by what was signed before, but by breaking the glass. By default none.",
     ),
 });
 

@@ -23,7 +23,7 @@ export function toTerms(text: ApprovalText, defaults: ApprovalText): ApprovalTer
     parameters: text.parameters ?? defaults.parameters ?? "exact",
     waits: text.wait ?? defaults.wait ?? "refuse",
     holdSeconds: (text.hold_for ?? defaults.hold_for ?? 600_000) / 1000,
-    breakGlass: [],
+    breakGlass: text.break_glass ?? defaults.break_glass ?? [],
     freezes: text.freeze ?? defaults.freeze ?? [],
     recycleSeconds: 0,
   };

@@ -146,6 +146,11 @@ const approvalsSchema = z
     requests_expire: duration({ min: "1m", max: "90d" })
       .prefault("7d")
       .describe("How long a request waits for its signatures."),
+    remind_of_reviews: duration({ min: "1m", max: "30d" })
+      .prefault("4h")
+      .describe(
+        "How often people are reminded of what was run by breaking the glass, until a second person has signed the review.",
+      ),
     max_open_requests: z
       .int()
       .min(1)

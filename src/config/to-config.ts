@@ -70,6 +70,7 @@ export function toConfig(
       allowedSignersFile: optional(text.approvals.allowed_signers, absolute),
       revokedKeysFile: optional(text.approvals.revoked_keys, absolute),
       requestsExpireMs: text.approvals.requests_expire,
+      remindOfReviewsMs: text.approvals.remind_of_reviews,
       maxOpenRequests: text.approvals.max_open_requests,
     },
     catalogue: {

@@ -11,9 +11,26 @@ export function noticeAnswers(store: RequestStore, notice: (notice: Notice) => v
     list: (filter) => store.list(filter),
     addApproval: async (id, approval, now) =>
       told(await store.addApproval(id, approval, now), (request) => {
+        const { act, reason } = approval.document;
+        const { approvers } = request.asked.terms;
+        if (act === "break_glass") {
+          notice({ kind: "request.break_glass", ...about(request), reason, approvers });
+          return;
+        }
         const isComplete = request.state.kind === "approved";
         const signer = approval.document.approver;
         notice({ kind: "request.signed", ...about(request), signer, isComplete });
+      }),
+    addReview: async (id, review, now) =>
+      told(await store.addReview(id, review, now), (request) => {
+        const { approver: by, reason } = review.document;
+        notice({ kind: "request.reviewed", ...about(request), by, reason });
+      }),
+    remind: async (id, how) =>
+      told(await store.remind(id, how), (request) => {
+        const { approvers } = request.asked.terms;
+        const { times } = how;
+        notice({ kind: "request.unreviewed", ...about(request), approvers, times });
       }),
     reject: async (id, how) =>
       told(await store.reject(id, how), (request) => {

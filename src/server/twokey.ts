@@ -32,6 +32,7 @@ import { noticeAnswers, noticeSubmission } from "./notice-answers.ts";
 import { openRequestStore } from "./request-stores.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
 import { sessionViews } from "./session-views.ts";
+import { remindOfReviews } from "./remind-reviews.ts";
 import { settleUses } from "./settle-uses.ts";
 import { SignerRegistry } from "./signer-registry.ts";
 import { submitRequest } from "./submit.ts";
@@ -154,6 +155,15 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     closers.push(() => admin.close());
     closers.push(
       every(EXPIRE_EVERY_MS, () => expireRequests({ store, audit, metrics }), log),
+      every(
+        EXPIRE_EVERY_MS,
+        () =>
+          remindOfReviews(noticeAnswers(store, notice), {
+            everyMs: config.approvals.remindOfReviewsMs,
+            now: now(),
+          }),
+        log,
+      ),
       every(PROBE_EVERY_MS, () => probeUpstreams(routes), log),
     );
     const port = await listen(listener, config);

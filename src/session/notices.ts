@@ -32,15 +32,22 @@ export function approvedNotice(
   judged: Judged,
   { request }: TakenUse,
 ): Notice {
-  return {
-    kind: "statement.approved",
+  const documents = request.approvals.map(({ document }) => parseApprovalDocument(document));
+  const broken = documents.find(({ act }) => act === "break_glass");
+  const statement = {
     ...whoAndWhere(fields),
     ...what(judged),
     environment: judged.decision.environment,
     session: fields.session,
     request: request.id,
-    signers: request.approvals.map(({ document }) => parseApprovalDocument(document).approver),
   };
+  return broken === undefined
+    ? {
+        kind: "statement.approved",
+        ...statement,
+        signers: documents.map(({ approver }) => approver),
+      }
+    : { kind: "statement.break_glass", ...statement, reason: broken.reason };
 }
 
 /** Of a mistyped statement as of one that probes: who tells them apart counts. */

@@ -31,7 +31,19 @@ export function blockedRefusal(decision: Blocked, classification: Classification
 /** Of a statement that runs once somebody has signed; `request` is where they sign. */
 export function unsignedRefusal(
   decision: NeedsApproval,
-  { classification, request }: { classification: Classification; request: Request },
+  {
+    classification,
+    request,
+    freeze,
+    mayGoAlone,
+  }: {
+    classification: Classification;
+    request: Request;
+    /** The freeze that holds now, if one does. */
+    freeze: string | undefined;
+    /** The requester is one of those who may break the glass. */
+    mayGoAlone: boolean;
+  },
 ): Refusal {
   const { rule, environment, statement, terms, message, hint } = decision;
   const signers = terms.approvers.join(" or ");
@@ -46,10 +58,14 @@ export function unsignedRefusal(
     message: `twokey: ${summaryOf(classification, statement)} needs ${needs} in ${environment}`,
     detail:
       `Rule "${rule}"${message === undefined ? "" : `: ${message}`}. ` +
-      `Request ${request.id} ${waits}.`,
+      `Request ${request.id} ${waits}.` +
+      (freeze === undefined ? "" : ` Nothing is approved during the freeze "${freeze}".`),
     hint:
       `${sentence(hint ?? `Ask ${signers} to run: twokey approve ${request.id}`)}\n` +
-      "Once it is signed, run exactly the same statement again.",
+      "Once it is signed, run exactly the same statement again." +
+      (mayGoAlone
+        ? `\nIf it can't wait, you may go alone: twokey approve ${request.id} --break-glass`
+        : ""),
   };
 }
 

@@ -3,6 +3,7 @@ import { approvedStatement } from "../approvals/document.ts";
 import type { Request } from "../approvals/request.ts";
 import type { Decision } from "../policy/decision.ts";
 import { summaryOf } from "../sql/summary-of.ts";
+import { frozenBy } from "../policy/freeze.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { Holds } from "./holds.ts";
@@ -27,6 +28,7 @@ export interface SecondPersonOptions {
   readonly holds: Holds;
   readonly recorder: SessionRecorder;
   readonly metrics: Metrics;
+  readonly now: () => Date;
 }
 
 /** What an approver can be expected to read; the document that is signed holds the text whole. */
@@ -77,18 +79,30 @@ export class SecondPerson {
     recorder.refused(subject, request.id);
     if (kind === "opened") recorder.requested(subject, request.id);
     if (decision.terms.waits === "refuse" || !holds.isPossible) {
-      return unsignedRefusal(decision, { classification, request });
+      return this.#unsigned(subject, decision, request);
     }
     return this.#hold(subject, decision, { request, isOurs: kind === "opened" });
   }
 
+  #unsigned({ judged }: Subject, decision: NeedsApproval, request: Request): Refusal {
+    const { situation, now } = this.#options;
+    const { roles, kind } = situation.principal;
+    const { breakGlass, freezes } = decision.terms;
+    return unsignedRefusal(decision, {
+      classification: judged.classification,
+      request,
+      freeze: frozenBy(freezes, now())?.name,
+      mayGoAlone: kind === "person" && breakGlass.some((role) => roles.includes(role)),
+    });
+  }
+
   async #hold(
-    { judged }: Subject,
+    subject: Subject,
     decision: NeedsApproval,
     { request, isOurs }: { readonly request: Request; readonly isOurs: boolean },
   ): Promise<Refusal | undefined> {
     const { desk, holds, situation } = this.#options;
-    const { classification } = judged;
+    const { classification } = subject.judged;
     const notice = waitingNotice(decision, { classification, request });
     const seconds = decision.terms.holdSeconds;
     const { value: latest, end } = await holds.hold({ notice, seconds }, (signal) =>
@@ -97,7 +111,7 @@ export class SecondPerson {
     if (latest?.state.kind === "approved") return undefined;
     if (end === undefined)
       return closedRefusal(decision, { classification, request: latest ?? request });
-    if (end === "timed_out") return unsignedRefusal(decision, { classification, request });
+    if (end === "timed_out") return this.#unsigned(subject, decision, request);
     // Whoever has gone shall not be signed for; others who asked for the same still wait for it.
     if (isOurs && latest?.timesAsked === 1)
       await desk.withdraw(request.id, situation.principal.name);

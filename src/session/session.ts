@@ -74,7 +74,7 @@ async function openSession(
   const { policy, desk, metrics, now } = services;
   const { classifier } = route;
   const holds = new Holds();
-  const secondPerson = new SecondPerson({ situation, desk, holds, recorder, metrics });
+  const secondPerson = new SecondPerson({ situation, desk, holds, recorder, metrics, now });
   const gate = new Gate({
     situation,
     policy,

@@ -17,13 +17,14 @@ export class LostRace extends StoreUnavailable {
 /** What a filter asks for, each to be met. */
 export function conditions(
   where: ExpressionBuilder<RequestTables, "requests">,
-  { states, requester, database, environment, statement, after }: RequestFilter,
+  { states, requester, database, environment, statement, review, after }: RequestFilter,
 ): ReturnType<typeof where.and>[] {
   const all: ReturnType<typeof where.and>[] = [];
   if (states !== undefined) all.push(where.and([where("state", "in", [...states])]));
   if (requester !== undefined) all.push(where.and([where("requester", "=", requester)]));
   if (database !== undefined) all.push(where.and([where("database", "=", database)]));
   if (environment !== undefined) all.push(where.and([where("environment", "=", environment)]));
+  if (review !== undefined) all.push(where.and([where("review", "=", review)]));
   if (statement !== undefined) {
     const having = where
       .selectFrom("request_statements")
@@ -103,6 +104,7 @@ function columns(request: Request): Omit<RequestRow, "version"> {
     environment: asked.environment,
     created_at: createdAt,
     expires_at: expiresAt,
+    review: request.review?.kind ?? null,
     body: JSON.stringify(request),
   };
 }

@@ -15,6 +15,8 @@ export interface RequestTables {
     readonly environment: string;
     readonly created_at: string;
     readonly expires_at: string;
+    /** `open` or `signed` once the glass was broken, else null. */
+    readonly review: string | null;
     /** The whole `Request` as JSON; the columns above are for finding it. */
     readonly body: string;
   };
@@ -39,7 +41,10 @@ export type RequestDatabase = Kysely<RequestTables>;
 export type RequestTransaction = Transaction<RequestTables>;
 
 /** Each brings the tables from version n (its index) to n + 1. Never edited once released, only added to. */
-const MIGRATIONS: readonly ((db: RequestTransaction) => Promise<void>)[] = [createTables];
+const MIGRATIONS: readonly ((db: RequestTransaction) => Promise<void>)[] = [
+  createTables,
+  addReviews,
+];
 
 /**
  * Brings the tables up to date in one transaction, so that a crash leaves either all or nothing of it.
@@ -124,6 +129,11 @@ async function createTables({ schema }: RequestTransaction): Promise<void> {
     .on("request_uses")
     .columns(["settled", "used_at"])
     .execute();
+}
+
+async function addReviews({ schema }: RequestTransaction): Promise<void> {
+  await schema.alterTable("requests").addColumn("review", "text").execute();
+  await schema.createIndex("requests_by_review").on("requests").column("review").execute();
 }
 
 /** The lock of a dialect whose transactions exclude each other anyway. */

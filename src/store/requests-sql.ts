@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { CountingApproval } from "../approvals/admit.ts";
+import type { CountingApproval, CountingReview } from "../approvals/admit.ts";
 import type { Instant } from "../approvals/instant.ts";
 import { formatRequestId, type RequestId } from "../approvals/request-id.ts";
 import {
@@ -10,7 +10,7 @@ import {
   type RequestPage,
   type UnsettledUse,
 } from "../approvals/request-store.ts";
-import { addApproval } from "../approvals/add-approval.ts";
+import { addApproval, addReview, remindOfReview } from "../approvals/add-approval.ts";
 import {
   cancelRequest,
   expireRequest,
@@ -104,6 +104,14 @@ export class RequestSql {
 
   addApproval(id: RequestId, approval: CountingApproval, now: Instant): Promise<Change> {
     return this.#change(id, (request) => addApproval(request, approval, now));
+  }
+
+  addReview(id: RequestId, review: CountingReview, now: Instant): Promise<Change> {
+    return this.#change(id, (request) => addReview(request, review, now));
+  }
+
+  remind(id: RequestId, how: Parameters<typeof remindOfReview>[1]): Promise<Change> {
+    return this.#change(id, (request) => remindOfReview(request, how));
   }
 
   reject(id: RequestId, how: Parameters<typeof rejectRequest>[1]): Promise<Change> {

@@ -80,6 +80,7 @@ const views = fc
       approvals: [
         {
           approver: name,
+          act: "approval",
           reason,
           uses: 1,
           valid_from: validity.from,
@@ -89,6 +90,8 @@ const views = fc
         },
       ],
       uses: [],
+      may_break_glass: [],
+      recent: [],
     };
     return { document, request, sql };
   });

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { admitReview } from "../../src/approvals/admit.ts";
 import { approvedStatement } from "../../src/approvals/document.ts";
 import { addSeconds, type Instant } from "../../src/approvals/instant.ts";
 import { parseRequestId } from "../../src/approvals/request-id.ts";
 import type { Change, ChangeNotice, RequestStore } from "../../src/approvals/request-store.ts";
 import type { Asked, Request, Use, UseId } from "../../src/approvals/request.ts";
 import { sha256 } from "../../src/base/digest.ts";
-import { ASKED, countingApproval, NOW, TERMS } from "../approvals/people.ts";
+import { approvalBy, ASKED, countingApproval, NOW, REGISTRY, TERMS } from "../approvals/people.ts";
 
 /** What both request stores keep. `open` gives one more replica of the same store, `clear` empties it. */
 export interface RequestStoreUnderTest {
@@ -45,6 +46,32 @@ export function describeRequestStore(underTest: RequestStoreUnderTest): void {
       await store.addApproval(request.id, countingApproval("bob", request, { uses }), NOW),
     );
   }
+
+  describe("a broken glass", () => {
+    it("is found by its open review at every replica, until a second person has signed it", async () => {
+      const asked = { ...ASKED, terms: { ...TERMS, breakGlass: ["seniors"] } };
+      const request = await opened(asked);
+      const alone = countingApproval("alice", request, { act: "break_glass", reason: "down" });
+      const broken = moved(await store.addApproval(request.id, alone, NOW));
+      expect(broken).toMatchObject({ state: { kind: "approved" }, review: { kind: "open" } });
+      const due = { review: "open" as const, limit: 10 };
+      expect((await replica.list(due)).requests).toEqual([broken]);
+
+      const reminders = await Promise.all(
+        [store, replica, store, replica].map((one) => one.remind(request.id, { times: 1 })),
+      );
+      expect(reminders.filter(({ kind }) => kind === "moved")).toHaveLength(1);
+
+      const signed = approvalBy("bob", request, { act: "review", reason: "it was right" });
+      const admission = admitReview(signed, { request, registry: REGISTRY, now: NOW });
+      if (admission.kind !== "counts") throw new Error(admission.because.kind);
+      const reviewed = moved(await replica.addReview(request.id, admission.review, NOW));
+      expect(reviewed.review).toEqual({ kind: "signed", at: NOW, signed });
+      expect((await store.list(due)).requests).toEqual([]);
+      expect((await store.list({ review: "signed", limit: 10 })).requests).toEqual([reviewed]);
+      expect(await store.remind(request.id, { times: 2 })).toMatchObject({ kind: "refused" });
+    });
+  });
 
   describe("opening", () => {
     it("gives back what was asked, at every replica", async () => {
