@@ -8,7 +8,7 @@ import type { AuditRecord } from "../audit/record.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { approvalRoutes } from "./approval-routes.ts";
+import { approvalRoutes, type ApprovalOptions } from "./approval-routes.ts";
 import { healthRoutes, type Checks } from "./health.ts";
 import { loginRoutes } from "./login-routes.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -38,6 +38,8 @@ export interface AdminOptions {
   readonly requests: RequestStore;
   /** Judges what is wanted as if it were run now, and opens, on record, the request that its refusal would. */
   readonly submit: RequestOptions["submit"];
+  /** What a request would do, measured on the server now. */
+  readonly impact: ApprovalOptions["impact"];
   /** On record when it resolves; when it rejects, what was to be recorded isn't done. */
   readonly audit: (record: AuditRecord) => Promise<void>;
   readonly now: () => number;

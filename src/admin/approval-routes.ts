@@ -16,6 +16,7 @@ import type { RequestId } from "../approvals/request-id.ts";
 import type { Request, SignedApproval } from "../approvals/request.ts";
 import { formatPublicKey } from "../approvals/ssh-key.ts";
 import { APPROVAL_NAMESPACE } from "../approvals/sshsig.ts";
+import type { Json } from "../base/canonical-json.ts";
 import { sha256 } from "../base/digest.ts";
 import { frozenBy } from "../policy/freeze.ts";
 import type { Principal } from "../policy/principal.ts";
@@ -35,6 +36,8 @@ import type { Api } from "./schema.ts";
 
 export interface ApprovalOptions extends RequestOptions {
   readonly registry: () => Registry;
+  /** What it would do, measured on the server now; says so where that can't be told. */
+  readonly impact: (request: Request) => Promise<Readonly<Record<string, Json>>>;
 }
 
 const draftBody = z.strictObject({
@@ -72,8 +75,21 @@ export function approvalRoutes(app: Api, options: ApprovalOptions): void {
         reason: body.reason,
         uses: body.uses,
         validitySeconds: body.validity_seconds,
+        ...(body.act !== "review" && { impact: await options.impact(request) }),
       });
       return { document: encodeApprovalDocument(document), namespace: APPROVAL_NAMESPACE };
+    },
+  );
+
+  app.get(
+    "/requests/:id/impact",
+    {
+      config: { summary: "What it would do, measured on the server now" },
+      schema: { params: idParams, response: { 200: z.record(z.string(), z.json()) } },
+    },
+    async ({ person, params: { id } }) => {
+      const request = await findRequest(options, person, id);
+      return { ...(await options.impact(request)) } as Record<string, z.core.util.JSONType>;
     },
   );
 

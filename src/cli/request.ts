@@ -109,9 +109,15 @@ async function list(options: ListOptions, terminal: Terminal): Promise<void> {
 async function show(id: RequestId, options: ApiOptions, terminal: Terminal): Promise<void> {
   const { client } = await openClient(options, terminal);
   const request = await client.call("GET", `/requests/${id}`, requestSchema);
-  const lines = options.json
-    ? [JSON.stringify(request)]
-    : describeRequest(request, terminal.colors);
+  if (options.json) {
+    terminal.print(JSON.stringify(request));
+    return;
+  }
+  const isOpen = request.state === "pending" || request.state === "approved";
+  const impact = isOpen
+    ? await client.call("GET", `/requests/${id}/impact`, z.record(z.string(), z.json()))
+    : undefined;
+  const lines = describeRequest(request, terminal.colors, impact);
   for (const line of lines) terminal.print(line);
 }
 

@@ -1,15 +1,26 @@
 import type { RequestView } from "../admin/request-views.ts";
 import type { ApprovalDocument, ApprovedStatement } from "../approvals/document.ts";
 import type { BoundParameter, ParameterTerms } from "../approvals/bound-parameters.ts";
+import { isObject } from "../approvals/strict-json.ts";
+import type { Json } from "../base/canonical-json.ts";
 import { effectsInWords } from "./effect-words.ts";
+import { highlightSql } from "./highlight-sql.ts";
+import { describeImpact } from "./show-impact.ts";
 import type { Terminal } from "./terminal.ts";
-import { visibleText } from "../approvals/visible-text.ts";
 import { visibleLine } from "./visible-line.ts";
 
 type Colors = Terminal["colors"];
 
-/** A request as a person reads it. */
-export function describeRequest(request: RequestView, colors: Colors): string[] {
+/**
+ * A request as a person reads it.
+ *
+ * @param impact - as it was measured just now
+ */
+export function describeRequest(
+  request: RequestView,
+  colors: Colors,
+  impact?: Readonly<Record<string, Json>>,
+): string[] {
   return [
     heading(request, colors),
     "",
@@ -24,6 +35,8 @@ export function describeRequest(request: RequestView, colors: Colors): string[] 
     ]),
     "",
     ...statementLines(request.statements, colors),
+    ...recentLines(request.recent),
+    ...(impact === undefined ? [] : ["", ...describeImpact(impact, colors)]),
     ...request.approvals.flatMap((approval) => [
       "",
       ...facts([
@@ -92,10 +105,45 @@ export function describeApproval(
       ["you sign as", document.approver],
       ["valid", `${howOften(document.uses)}, for ${minutes} minutes, until ${validity.until}`],
       ...(document.reason === "" ? [] : [["your reason", document.reason] as const]),
-      ...(document.impact === undefined
+      ...(document.recycle === undefined
         ? []
-        : [["impact", JSON.stringify(document.impact)] as const]),
+        : [["instead", `moved aside, kept for ${days(document.recycle.keep_seconds)}`] as const]),
     ]),
+    ...recentLines(recentIn(document.context)),
+    ...(document.impact === undefined ? [] : ["", ...describeImpact(document.impact, colors)]),
+  ];
+}
+
+function days(seconds: number): string {
+  return seconds < 172_800
+    ? `${Math.round(seconds / 360) / 10} hours`
+    : `${Math.round(seconds / 8640) / 10} days`;
+}
+
+interface Recent {
+  readonly at: string;
+  readonly sql: string;
+}
+
+/** What the session had run, as the document says. */
+function recentIn(context: ApprovalDocument["context"]): readonly Recent[] {
+  const recent: Json | undefined = context?.["recent"];
+  if (!Array.isArray(recent)) return [];
+  return (recent as readonly Json[]).flatMap((one) => {
+    if (!isObject(one)) return [];
+    const { at, sql } = one;
+    return typeof at === "string" && typeof sql === "string" ? [{ at, sql }] : [];
+  });
+}
+
+function recentLines(recent: readonly Recent[]): string[] {
+  if (recent.length === 0) return [];
+  return [
+    "",
+    ...recent.map(({ at, sql }, index) => {
+      const name = index === 0 ? "ran before" : "";
+      return `  ${name.padEnd(12)} ${visibleLine(at.slice(11, 19))}  ${visibleLine(sql)}`;
+    }),
   ];
 }
 
@@ -171,7 +219,7 @@ type StatementView = Omit<ApprovedStatement, "sha256" | "parameters"> & {
 /** Exactly the text: a bar before each of its lines, so that none of them can pass for ours. */
 function statementLines(statements: readonly StatementView[], colors: Colors): string[] {
   return statements.flatMap(({ sql, parameters }, index) => {
-    const lines = visibleText(sql).split("\n");
+    const lines = highlightSql(sql, colors);
     const many = statements.length > 1;
     const size = lines.length > 20 ? `${lines.length} lines, ` : "";
     return [
@@ -180,7 +228,7 @@ function statementLines(statements: readonly StatementView[], colors: Colors): s
             `  statement ${index + 1} of ${statements.length} (${size}${Buffer.byteLength(sql)} bytes)`,
           ]
         : []),
-      ...lines.map((line) => `  ${colors.dim("│")} ${colors.bold(line)}`),
+      ...lines.map((line) => `  ${colors.dim("│")} ${line}`),
       ...parameterLines(parameters),
     ];
   });

@@ -43,6 +43,11 @@ export class ServerSession implements UpstreamListener {
     return values.map((value) => row.parse(JSON.parse(value)));
   }
 
+  /** The only column of each row, as text. @throws as `run` */
+  texts(query: string): Promise<readonly string[]> {
+    return this.#values(query);
+  }
+
   close(): void {
     this.#link.connection.end(encodeTerminate());
   }

@@ -28,6 +28,7 @@ import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
 import { every } from "./every.ts";
 import { openLoginSecret } from "./login-secret.ts";
+import { Impacts, noBackups } from "./measure-request.ts";
 import { noticeAnswers, noticeSubmission } from "./notice-answers.ts";
 import { openRequestStore } from "./request-stores.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
@@ -268,6 +269,12 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
   const { config, version, services, store, directory, registry } = parts;
   const { audit, metrics, log, now, sessions } = services;
   const { host, port, publicUrl, operators } = config.admin;
+  const impacts = new Impacts({
+    route: services.route,
+    findPrincipal: (name) => directory.principal(name, now()),
+    backup: noBackups,
+    now,
+  });
   try {
     return await openAdminServer({
       host,
@@ -282,6 +289,7 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
       operatorRoles: operators,
       sessions: sessionViews(sessions),
       requests: noticeAnswers(store, services.notice),
+      impact: (request) => impacts.ofRequest(request),
       submit: async (person, wanted) => {
         const findPrincipal = (name: string): Principal | undefined =>
           directory.principal(name, now());

@@ -21,6 +21,7 @@ import {
   undecodableRefusal,
   type Refusal,
 } from "./refusal.ts";
+import type { RecentStatements } from "./recent-statements.ts";
 import type { NeedsApproval, SecondPerson } from "./second-person.ts";
 import type { Execution, SessionRecorder, Traffic } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
@@ -36,6 +37,7 @@ export interface GateOptions {
   readonly recorder: SessionRecorder;
   /** `undefined` where nothing is configured about whom it is. */
   readonly habits: SessionHabits | undefined;
+  readonly recent: RecentStatements;
   readonly metrics: Metrics;
   readonly now: () => Date;
 }
@@ -338,6 +340,7 @@ export class Gate {
   async #use(subject: Subject, taken: TakenUse): Promise<Execution> {
     const { recorder, desk } = this.#options;
     const execution = await recorder.approved(subject, taken);
+    this.#options.recent.ran(subject.judged, Date.now());
     await desk.settle(taken.use);
     this.#count(subject.judged, "allow");
     return execution;
@@ -354,6 +357,7 @@ export class Gate {
     const { recorder } = this.#options;
     try {
       const execution = recorder.decided(subject);
+      this.#options.recent.ran(subject.judged, Date.now());
       this.#count(subject.judged, "allow");
       this.#compare(subject);
       const onRecord = recorder.beforeEffect(execution);

@@ -28,6 +28,8 @@ export interface SecondPersonOptions {
   readonly holds: Holds;
   readonly recorder: SessionRecorder;
   readonly metrics: Metrics;
+  /** What the session ran before. */
+  readonly recent: () => NonNullable<Request["asked"]["recent"]>;
   readonly now: () => Date;
 }
 
@@ -149,6 +151,7 @@ export class SecondPerson {
       statements: [approvedStatement(judged.text, toBeSigned(parameters, decision))],
       summary: summaryOf(judged.classification, decision.statement),
       effects: judged.classification.effects,
+      recent: this.#options.recent(),
       reason: "",
     };
   }

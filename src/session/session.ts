@@ -21,6 +21,7 @@ import { Holds } from "./holds.ts";
 import type { Opening } from "./open-frontend.ts";
 import { Relay, type Ending } from "./relay.ts";
 import type { Route, SessionServices } from "./services.ts";
+import { RecentStatements } from "./recent-statements.ts";
 import { SecondPerson } from "./second-person.ts";
 import { SessionRecorder } from "./session-recorder.ts";
 import { SessionSql } from "./session-sql.ts";
@@ -74,7 +75,16 @@ async function openSession(
   const { policy, desk, metrics, now } = services;
   const { classifier } = route;
   const holds = new Holds();
-  const secondPerson = new SecondPerson({ situation, desk, holds, recorder, metrics, now });
+  const recent = new RecentStatements();
+  const secondPerson = new SecondPerson({
+    situation,
+    desk,
+    holds,
+    recorder,
+    metrics,
+    recent: () => recent.list(services.recorded.literals),
+    now,
+  });
   const gate = new Gate({
     situation,
     policy,
@@ -84,6 +94,7 @@ async function openSession(
     secondPerson,
     recorder,
     habits: services.habits(identityOf(situation)),
+    recent,
     metrics,
     now,
   });

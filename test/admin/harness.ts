@@ -118,6 +118,7 @@ export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Prom
     registry: () => registry.current,
     operatorRoles: ["operator"],
     requests,
+    impact: () => Promise.resolve({ measured_at: "2026-11-23T12:00:00Z" }),
     submit: () => Promise.reject(new Error("not asked for in this test")),
     sessions: {
       list: () => sessions,

@@ -11,6 +11,7 @@ import { Classifier } from "../../src/session/classifier.ts";
 import { Gate } from "../../src/session/gate.ts";
 import { Holds } from "../../src/session/holds.ts";
 import { Relay } from "../../src/session/relay.ts";
+import { RecentStatements } from "../../src/session/recent-statements.ts";
 import { SecondPerson } from "../../src/session/second-person.ts";
 import { SessionRecorder } from "../../src/session/session-recorder.ts";
 import { SessionSql } from "../../src/session/session-sql.ts";
@@ -110,7 +111,11 @@ function openSession(): Ends {
   const sql = new SessionSql();
   const holds = new Holds();
   const desk = {} as never;
-  const secondPerson = new SecondPerson({ situation, desk, holds, recorder, metrics });
+  const secondPerson = new SecondPerson({
+    ...{ situation, desk, holds, recorder, metrics },
+    recent: () => [],
+    now: () => new Date(),
+  });
   const gate = new Gate({
     situation,
     policy: () => policy,
@@ -120,6 +125,7 @@ function openSession(): Ends {
     secondPerson,
     recorder,
     habits: undefined,
+    recent: new RecentStatements(),
     metrics,
     now: () => new Date(),
   });

@@ -54,6 +54,8 @@ R-…  DROP DATABASE "shop"
   you sign as  bob
   valid        once, for 15 minutes, until …
 
+  impact       {"measured_at":"2026-11-23T12:00:00Z"}
+
 `);
   });
 

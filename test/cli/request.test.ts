@@ -66,6 +66,8 @@ describe("twokey request", () => {
   asked        2099-11-23T12:00:00Z
 
   │ DROP DATABASE shop
+
+  impact       {"measured_at":"2026-11-23T12:00:00Z"}
 `);
     expect(await run("bob", "reject", id, "--reason", "wrong one")).toMatchObject({
       status: 0,
