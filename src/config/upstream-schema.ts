@@ -15,10 +15,12 @@ export const upstreamSchema = z
         .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+)(:\d{1,5})?$/, 'must be "HOST" or "HOST:PORT"'),
     )
       .optional()
-      .describe("Several, tried in this order, each `HOST` or `HOST:PORT`; instead of `host`."),
+      .describe(
+        "Several, tried in this order, each `HOST` or `HOST:PORT`; instead of `host`. One that failed of late is tried last.",
+      ),
     port: port.min(1).default(5432).describe("Port of every host that names none."),
     target_session_attrs: z
-      .enum(["any", "read-write", "read-only", "primary", "standby"])
+      .enum(["any", "read-write", "read-only", "primary", "standby", "prefer-standby"])
       .default("any")
       .describe("Which of the hosts will do, as in libpq."),
     user: z.string().min(1).describe("Role that Twokey logs in as. People never see it."),

@@ -11,6 +11,7 @@ import { cancelUpstream } from "../upstream/cancel.ts";
 import { connectUpstream, type UpstreamLink, type UpstreamOptions } from "../upstream/connect.ts";
 import { credentialWarning } from "../upstream/credential.ts";
 import type { UpstreamTls } from "../upstream/dial.ts";
+import { HostHealth } from "../upstream/host-health.ts";
 import { readTls } from "../upstream/read-tls.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
 import type { UpstreamWatch } from "./upstream-watch.ts";
@@ -125,6 +126,7 @@ function dialer(upstream: Upstream): Dialer {
     {
       hosts: upstream.hosts,
       targetSession: upstream.targetSessionAttrs,
+      health: new HostHealth(),
       tls,
       // Our own link needs nothing that a newer one would bring.
       minorVersion: 0,

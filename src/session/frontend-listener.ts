@@ -24,7 +24,7 @@ export class FrontendListener {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#server = this.#createServer();
+    this.#server = this.#createServer({ isLocal: false });
   }
 
   /** @throws Error when the address can't be listened on */
@@ -35,14 +35,14 @@ export class FrontendListener {
   /** Listens on a Unix socket as well; one that a killed process left behind is replaced. */
   async listenUnix(socketPath: string): Promise<void> {
     await rm(socketPath, { force: true });
-    this.#unixServer = this.#createServer();
+    this.#unixServer = this.#createServer({ isLocal: true });
     await this.#open(this.#unixServer, { path: socketPath });
   }
 
-  #createServer(): Server {
+  #createServer({ isLocal }: { readonly isLocal: boolean }): Server {
     const options = { noDelay: true, keepAlive: true, pauseOnConnect: true };
     return createServer(options, (socket) => {
-      this.#accept(socket);
+      this.#accept(socket, { isLocal });
     });
   }
 
@@ -84,7 +84,7 @@ export class FrontendListener {
     await closed;
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, { isLocal }: { readonly isLocal: boolean }): void {
     const address = socket.remoteAddress ?? "local";
     const refusal = this.#whyNot(address);
     // Until a session listens for it, an error of the socket must not end the process.
@@ -101,7 +101,7 @@ export class FrontendListener {
       if (left === 0) this.#perAddress.delete(address);
       else this.#perAddress.set(address, left);
     });
-    void this.#serve(socket);
+    void this.#serve(socket, { isLocal });
   }
 
   #whyNot(address: string): TwokeyError | undefined {
@@ -125,7 +125,7 @@ export class FrontendListener {
   }
 
   /** Never throws: whatever goes wrong with one connection ends here. */
-  async #serve(raw: Socket): Promise<void> {
+  async #serve(raw: Socket, { isLocal }: { readonly isLocal: boolean }): Promise<void> {
     const { services } = this.#options;
     const { tls, isTlsRequired, cancelKeys } = services;
     const deadline = AbortSignal.timeout(services.limits().startupTimeoutMs);
@@ -134,7 +134,13 @@ export class FrontendListener {
       frontend.socket = socket;
     };
     try {
-      const opening = await openFrontend(raw, { tls, isTlsRequired, signal: deadline, onChannel });
+      // As with PostgreSQL: what does not leave the machine is not encrypted.
+      const opening = await openFrontend(raw, {
+        tls: isLocal ? undefined : tls,
+        isTlsRequired: isTlsRequired && !isLocal,
+        signal: deadline,
+        onChannel,
+      });
       if (opening.kind === "cancel") {
         const address = raw.remoteAddress ?? "local";
         cancelKeys.cancel(opening.request, { address, nowMs: performance.now() });

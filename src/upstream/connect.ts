@@ -12,13 +12,19 @@ import { encodeStartupMessage } from "../wire/encode-frontend.ts";
 import { BACKEND, type TransactionStatus } from "../wire/message-types.ts";
 import type { UpstreamConnection } from "./connection.ts";
 import { dial, type DialedConnection, type UpstreamAddress, type UpstreamTls } from "./dial.ts";
+import { nameOf, type HostHealth } from "./host-health.ts";
 import { logIn } from "./log-in.ts";
 import { StartupMessages, UpstreamRefused } from "./startup-messages.ts";
+
+type TargetSession = "any" | "primary" | "standby" | "read-write" | "read-only";
 
 export interface UpstreamOptions {
   /** Tried in this order. */
   readonly hosts: readonly UpstreamAddress[];
-  readonly targetSession: "any" | "primary" | "standby" | "read-write" | "read-only";
+  /** As libpq's `target_session_attrs`. */
+  readonly targetSession: TargetSession | "prefer-standby";
+  /** What is remembered of the hosts from one connection to the next. */
+  readonly health?: HostHealth | undefined;
   readonly tls: UpstreamTls;
   readonly user: string;
   /** Called when a server asks for a password: anew for each connection, so that it can be rotated. */
@@ -55,25 +61,42 @@ export interface UpstreamLink {
  *   reached, or one is not what it should be. Neither says anything of the credential.
  */
 export async function connectUpstream(options: UpstreamOptions): Promise<UpstreamLink> {
+  const { health } = options;
   const endsAt = Date.now() + options.timeoutMs;
   const failures: (UpstreamRefused | UpstreamUnavailable)[] = [];
-  for (const [i, address] of options.hosts.entries()) {
+  const attempts = attemptsFor(options);
+  for (const [i, { address, target }] of attempts.entries()) {
     // An equal share of what is left: a host that swallows packets doesn't use up the others' time.
-    const timeoutMs = Math.max(1, Math.ceil((endsAt - Date.now()) / (options.hosts.length - i)));
+    const timeoutMs = Math.max(1, Math.ceil((endsAt - Date.now()) / (attempts.length - i)));
     try {
-      return await connectHost(address, options, timeoutMs);
+      const link = await connectHost(address, { ...options, target }, timeoutMs);
+      health?.reached(address);
+      return link;
     } catch (error) {
       if (!(error instanceof UpstreamRefused || error instanceof UpstreamUnavailable)) throw error;
       failures.push(error);
       if (error instanceof UpstreamRefused && !isWorthAnotherHost(error)) throw error;
       if (options.signal?.aborted === true) break;
+      health?.failed(address, performance.now());
     }
   }
   const [first] = failures;
   if (first === undefined) throw unavailable("no upstream host is configured");
   if (failures.length === 1) throw first;
-  const reasons = failures.map(({ message }) => message).join("; ");
+  const reasons = [...new Set(failures.map(({ message }) => message))].join("; ");
   throw unavailable(reasons, new AggregateError(failures));
+}
+
+/** Each host once; to prefer a standby, each again whatever it is. */
+function attemptsFor({
+  hosts,
+  targetSession,
+  health,
+}: UpstreamOptions): { readonly address: UpstreamAddress; readonly target: TargetSession }[] {
+  const ordered = health?.order(hosts, performance.now()) ?? hosts;
+  const targets: readonly TargetSession[] =
+    targetSession === "prefer-standby" ? ["standby", "any"] : [targetSession];
+  return targets.flatMap((target) => ordered.map((address) => ({ address, target })));
 }
 
 /** Another host may have room or be up; it won't know another password or database. */
@@ -83,7 +106,7 @@ function isWorthAnotherHost({ sqlstate }: UpstreamRefused): boolean {
 
 async function connectHost(
   address: UpstreamAddress,
-  options: UpstreamOptions,
+  options: UpstreamOptions & { readonly target: TargetSession },
   timeoutMs: number,
 ): Promise<UpstreamLink> {
   const deadline = AbortSignal.timeout(timeoutMs);
@@ -111,7 +134,7 @@ async function connectHost(
 
 async function startSession(
   { connection, certificate }: DialedConnection,
-  options: UpstreamOptions,
+  options: UpstreamOptions & { readonly target: TargetSession },
 ): Promise<Omit<UpstreamLink, "address">> {
   const { user, database, password } = options;
   const messages = new StartupMessages(connection);
@@ -142,7 +165,7 @@ async function startSession(
     throw new ProtocolViolation("unexpected message from the server before ReadyForQuery");
   }
   const transactionStatus = decodeReadyForQuery(message.body);
-  checkSession(messages.parameters, options.targetSession);
+  checkSession(messages.parameters, options.target);
   messages.handOver();
   return {
     connection,
@@ -164,10 +187,7 @@ function negotiated(body: Buffer, askedFor: number): number {
 }
 
 /** By what servers report since PostgreSQL 14; an older one, which doesn't tell, is good for `any` only. */
-function checkSession(
-  parameters: ReadonlyMap<string, string>,
-  target: UpstreamOptions["targetSession"],
-): void {
+function checkSession(parameters: ReadonlyMap<string, string>, target: TargetSession): void {
   if (target === "any") return;
   const isStandby = parameters.get("in_hot_standby");
   const isReadOnly = parameters.get("default_transaction_read_only");
@@ -180,7 +200,7 @@ function checkSession(
 }
 
 function isTarget(
-  target: Exclude<UpstreamOptions["targetSession"], "any">,
+  target: Exclude<TargetSession, "any">,
   { isPrimary, isWritable }: { readonly isPrimary: boolean; readonly isWritable: boolean },
 ): boolean {
   switch (target) {
@@ -195,10 +215,6 @@ function isTarget(
     default:
       return assertNever(target);
   }
-}
-
-function nameOf(address: UpstreamAddress): string {
-  return address.kind === "tcp" ? `${address.host}:${address.port}` : address.path;
 }
 
 /** Of several addresses that a name has, Node gives the errors only, without a message of its own. */

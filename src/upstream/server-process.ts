@@ -3,7 +3,8 @@ import { addAbortListener } from "node:events";
 import type { Account } from "./embedded-binaries.ts";
 
 const LOG_TAIL_CHARS = 8192;
-const READY = "database system is ready to accept connections";
+// A standby says "read-only connections".
+const READY = /database system is ready to accept (read-only )?connections/;
 
 // Nothing of our own environment (PGDATA, PGPORT, credentials) reaches the server, and its log is in English.
 export const ENVIRONMENT = { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
@@ -54,7 +55,7 @@ export class ServerProcess {
     try {
       await new Promise<void>((resolve, reject) => {
         onLog = () => {
-          if (this.#log.includes(READY)) resolve();
+          if (READY.test(this.#log)) resolve();
         };
         child.stderr?.on("data", onLog);
         addAbortListener(end, () => {

@@ -15,8 +15,16 @@ export class Program {
   #stdout = "";
   #stderr = "";
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    const child = spawn(process.execPath, ["src/main.ts", ...args], {
+  /** @param under - what a shell does first, such as `ulimit -n 60` */
+  constructor(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = process.env,
+    under: readonly string[] = [],
+  ) {
+    const command = [process.execPath, "src/main.ts", ...args];
+    const shell = ["bash", "-c", [...under, 'exec "$0" "$@"'].join("; ")];
+    const [program = "", ...words] = under.length === 0 ? command : [...shell, ...command];
+    const child = spawn(program, words, {
       env: withSources(env),
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -38,6 +46,17 @@ export class Program {
   /** The same of standard error. */
   noted(text: string): Promise<string> {
     return this.#until(text, () => this.#stderr);
+  }
+
+  /** @throws Error where it could not be started */
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error("not started");
+    return pid;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   ended(): Promise<Ended> {

@@ -71,12 +71,19 @@ export interface TestTwokeyOptions {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-export async function startTestTwokey({
+/** A configuration in a folder of its own, and who is in it. */
+export interface TestConfig {
+  readonly directory: string;
+  readonly configFile: string;
+  readonly people: TestTwokey["people"];
+}
+
+export async function writeTestConfig({
   postgres,
   databases = { shop: "production", postgres: "production" },
   rules = RULES,
   config = {},
-}: TestTwokeyOptions): Promise<TestTwokey> {
+}: TestTwokeyOptions): Promise<TestConfig> {
   const directory = mkdtempSync(path.join(tmpdir(), "twokey-test-"));
   const at = (name: string): string => path.join(directory, name);
   mkdirSync(at("keys"));
@@ -125,7 +132,11 @@ export async function startTestTwokey({
       ...config,
     }),
   );
-  const configFile = at("twokey.yaml");
+  return { directory, configFile: at("twokey.yaml"), people };
+}
+
+export async function startTestTwokey(options: TestTwokeyOptions): Promise<TestTwokey> {
+  const { directory, configFile, people } = await writeTestConfig(options);
   const loaded = loadConfig(configFile);
   const log = openLog({ level: loaded.log.level });
   const twokey: Twokey = await startTwokey({ config: loaded, log, version: "test" });

@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -29,6 +32,7 @@ const certificate = (name: string): string =>
 
 let world: World;
 let tls: World;
+const unixDirectory = mkdtempSync(path.join(tmpdir(), "twokey-unix-"));
 const sockets: Socket[] = [];
 
 beforeAll(async () => {
@@ -37,6 +41,7 @@ beforeAll(async () => {
     config: {
       listen: {
         port: 0,
+        unix_socket: unixDirectory,
         tls: { mode: "require", cert: certificate("server.crt"), key: certificate("server.key") },
       },
       limits: { startup_timeout: "5s" },
@@ -47,6 +52,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await world.stop();
   await tls.stop();
+  rmSync(unixDirectory, { recursive: true });
 });
 
 afterEach(() => {
@@ -243,6 +249,18 @@ describe("13 to 16: encryption", () => {
     const answers = await client.untilEnd();
     expect(trace(answers)).toEqual(["E 28000"]);
     expect(answers[0] && fieldsOf(answers[0]).get("S")).toBe("FATAL");
+  });
+
+  it("15: but on a Unix socket there is no TLS, nor need of it", async () => {
+    const at = path.join(unixDirectory, `.s.PGSQL.${tls.twokey.port}`);
+    const socket = createConnection({ path: at });
+    sockets.push(socket);
+    await once(socket, "connect");
+    const client = new RawClient(socket);
+    client.send(SSL_REQUEST);
+    expect(await client.nextByte()).toBe("N");
+    await client.logIn(logInTo(tls));
+    expect(await client.ask(query("SELECT 1"))).toContain("C SELECT 1");
   });
 
   it("16: TLS at once needs ALPN", async () => {
