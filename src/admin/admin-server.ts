@@ -17,6 +17,7 @@ import { compileSerializer, compileValidator, type Api } from "./schema.ts";
 import { requestRoutes, type RequestOptions } from "./request-routes.ts";
 import { sessionRoutes, type Sessions } from "./session-routes.ts";
 import { SignIn } from "./sign-in.ts";
+import { watchRoutes, type HabitsDesk, type SilenceDesk } from "./watch-routes.ts";
 
 export interface AdminOptions {
   readonly host: string;
@@ -35,6 +36,8 @@ export interface AdminOptions {
   /** Roles whose people see every session and request, and may end sessions. */
   readonly operatorRoles: readonly string[];
   readonly sessions: Sessions;
+  readonly silences: SilenceDesk;
+  readonly habits: HabitsDesk;
   readonly requests: RequestStore;
   /** Judges what is wanted as if it were run now, and opens, on record, the request that its refusal would. */
   readonly submit: RequestOptions["submit"];
@@ -97,6 +100,7 @@ export async function openAdminServer(options: AdminOptions): Promise<AdminServe
     (api, _options, done) => {
       loginRoutes(api, { ...options, signIn });
       sessionRoutes(api, { ...options, isOperator });
+      watchRoutes(api, { ...options, isOperator });
       requestRoutes(api, { ...options, isOperator });
       approvalRoutes(api, { ...options, isOperator });
       openApiRoute(api, routes, options.version);

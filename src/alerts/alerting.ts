@@ -9,12 +9,14 @@ import type { AlertEvent, Notice } from "./event.ts";
 import { Groups, type Draft } from "./groups.ts";
 import type { Memory } from "./memory.ts";
 import { countedAs, isSilenced, matches } from "./rules.ts";
+import type { Silences } from "./silences.ts";
 import type { Wording } from "./words.ts";
 
 export interface AlertingOptions {
   readonly rules: readonly AlertRule[];
   readonly couriers: ReadonlyMap<string, Pick<Courier, "add" | "close">>;
   readonly memory: Pick<Memory, "isNewAddress" | "isNewProgram">;
+  readonly silences: Pick<Silences, "find">;
   readonly wording: Wording;
   readonly groupMs: number;
   readonly maxPerMinute: number;
@@ -74,14 +76,15 @@ export class Alerting {
   }
 
   #apply(rule: AlertRule, event: AlertEvent): void {
-    const { now, log } = this.#options;
+    const { now, log, silences } = this.#options;
     const at = now();
     const counted = countedAs(rule, event);
     const { name, times, withinMs } = rule;
     const key = `${name} ${counted}`;
     if (!this.#counts.add(key, { at: at.getTime(), times, withinMs })) return;
-    if (isSilenced(rule, at)) {
-      log.info({ alert: name, reason: rule.silence?.reason }, "an alert is silenced");
+    const silence = isSilenced(rule, at) ? rule.silence : silences.find(name, event, at);
+    if (silence !== undefined) {
+      log.info({ alert: name, reason: silence.reason }, "an alert is silenced");
       return;
     }
     const same = times > 1 ? [counted] : sameness(event);

@@ -6,6 +6,7 @@ import type { Delivery } from "../alerts/delivery.ts";
 import { openSink } from "../alerts/open-sink.ts";
 import type { SinkConfig } from "../config/alerts.ts";
 import { loadConfig } from "../config/load.ts";
+import { addSilenceCommands } from "./alerts-silence.ts";
 import { CommandFailed } from "./command-failed.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -31,6 +32,7 @@ export function alertsCommand(terminal: Terminal): Command {
     .option("--json", "print JSON")
     .action((options: TestOptions) => test(options, terminal));
 
+  addSilenceCommands(command, terminal);
   return command;
 }
 

@@ -92,6 +92,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./alerts.ts")).alertsCommand(terminal),
   },
   {
+    name: "habits",
+    summary: "see what was learned of people and workloads, and enforce it",
+    load: async (terminal) => (await import("./habits.ts")).habitsCommand(terminal),
+  },
+  {
     name: "sql",
     summary: "run statements over a connection, where there is no psql",
     load: async (terminal) => (await import("./sql.ts")).sqlCommand(terminal),

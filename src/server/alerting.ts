@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import type { SilenceDesk } from "../admin/watch-routes.ts";
 import { Alerting } from "../alerts/alerting.ts";
 import { Courier } from "../alerts/courier.ts";
 import type { Notice } from "../alerts/event.ts";
@@ -8,6 +9,7 @@ import { Memory } from "../alerts/memory.ts";
 import { openSink } from "../alerts/open-sink.ts";
 import { Outbox } from "../alerts/outbox.ts";
 import { DEFAULT_RULES, isSilenced } from "../alerts/rules.ts";
+import { Silences } from "../alerts/silences.ts";
 import { sha256 } from "../base/digest.ts";
 import type { Config } from "../config/config.ts";
 import type { AuditFile } from "../store/audit-file.ts";
@@ -25,6 +27,7 @@ export interface AlertingParts {
 export interface OpenAlerting {
   /** Never throws and never waits. */
   readonly notice: (notice: Notice) => void;
+  readonly silences: SilenceDesk;
   readonly close: () => Promise<void>;
 }
 
@@ -39,12 +42,16 @@ export async function openAlerting(parts: AlertingParts): Promise<OpenAlerting> 
     groupMs,
     maxPerMinute,
   } = config.alerts;
-  if (sinks.size === 0) return { notice: () => undefined, close: () => Promise.resolve() };
+  if (sinks.size === 0) {
+    const silences = { rules: [], list: () => [], add: () => undefined, remove: () => false };
+    return { notice: () => undefined, silences, close: () => Promise.resolve() };
+  }
 
   const onTrouble = (error: unknown): void => {
     log.error({ err: error }, "trouble with the alerts' files");
   };
   const memory = await Memory.open(path.join(directory, "known.json"), { onTrouble });
+  const silences = await Silences.open(path.join(directory, "silences.json"), { onTrouble });
   const { outbox, left } = await Outbox.open(path.join(directory, "outbox"), { onTrouble });
   const couriers = new Map(
     [...sinks].map(([sink, its]) => [
@@ -81,6 +88,7 @@ export async function openAlerting(parts: AlertingParts): Promise<OpenAlerting> 
     rules,
     couriers,
     memory,
+    silences,
     wording,
     groupMs,
     maxPerMinute,
@@ -91,8 +99,15 @@ export async function openAlerting(parts: AlertingParts): Promise<OpenAlerting> 
   noticeConfig(config.file, { memory, alerting });
   return {
     notice: alerting.notice,
+    silences: {
+      rules: rules.map(({ name }) => name),
+      list: () => silences.list(now()),
+      add: (silence) => silences.add({ person: undefined, ...silence }, now()),
+      remove: (id) => silences.remove(id, now()),
+    },
     close: async () => {
       await alerting.close();
+      await silences.close();
       await outbox.close();
       await memory.close();
     },

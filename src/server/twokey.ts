@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
 import type { Checks } from "../admin/health.ts";
+import type { SilenceDesk } from "../admin/watch-routes.ts";
 import type { RequestStore } from "../approvals/request-store.ts";
 import { formatInstant } from "../approvals/instant.ts";
 import { LoginThrottle } from "../auth/login-throttle.ts";
@@ -152,6 +153,8 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       registry,
       routes,
       listener,
+      silences: alerting.silences,
+      habits,
     });
     closers.push(() => admin.close());
     closers.push(
@@ -263,6 +266,8 @@ interface AdminParts {
   readonly registry: SignerRegistry;
   readonly routes: ReadonlyMap<string, Route>;
   readonly listener: FrontendListener;
+  readonly silences: SilenceDesk;
+  readonly habits: Habits;
 }
 
 async function openAdmin(parts: AdminParts): Promise<AdminServer> {
@@ -288,6 +293,8 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
       registry: () => registry.now(now()),
       operatorRoles: operators,
       sessions: sessionViews(sessions),
+      silences: parts.silences,
+      habits: parts.habits,
       requests: noticeAnswers(store, services.notice),
       impact: (request) => impacts.ofRequest(request),
       submit: async (person, wanted) => {

@@ -117,6 +117,8 @@ export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Prom
     },
     registry: () => registry.current,
     operatorRoles: ["operator"],
+    silences: { rules: [], list: () => [], add: () => undefined, remove: () => false },
+    habits: { list: () => [], promote: () => false, learn: () => false, reset: () => false },
     requests,
     impact: () => Promise.resolve({ measured_at: "2026-11-23T12:00:00Z" }),
     submit: () => Promise.reject(new Error("not asked for in this test")),

@@ -27,6 +27,7 @@ function open(changes: Partial<AlertingOptions> = {}): { alerting: Alerting; sen
     rules: DEFAULT_RULES,
     couriers: new Map([["chat", courier]]),
     memory: { isNewAddress: () => false, isNewProgram: () => false },
+    silences: { find: () => undefined },
     wording: { statements: "summary", requestUrl: undefined },
     groupMs: 300_000,
     maxPerMinute: 20,
@@ -160,6 +161,23 @@ test("a silenced rule speaks again when its time is over", () => {
   vi.advanceTimersByTime(1000);
   alerting.notice(REFUSED);
   expect(sent).toHaveLength(1);
+});
+
+test("an operator's silence is asked for each alert", () => {
+  const silence = {
+    id: "S-1",
+    rule: "mine",
+    person: "alice",
+    until: new Date(AT.getTime() + 1000).toISOString(),
+    reason: "maintenance",
+    by: "olga",
+  };
+  const silences: AlertingOptions["silences"] = {
+    find: (rule, event, now) =>
+      rule === "mine" && "person" in event && now < new Date(silence.until) ? silence : undefined,
+  };
+  const other = { ...RULE, name: "other" };
+  expect(alertsOf([REFUSED], { rules: [RULE, other], silences })).toEqual(["other"]);
 });
 
 test("a rule tells its own sinks only", () => {
