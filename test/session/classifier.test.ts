@@ -32,6 +32,9 @@ function withoutPlaces(classification: Classification): unknown {
   );
 }
 
+const wideColumns = (count: number): string =>
+  Array.from({ length: count }, (_, n) => `"t0"."column_${n}" AS "t0_column_${n}"`).join(", ");
+
 const LONG_INSERT = `INSERT INTO t VALUES ${"(1, 'some text'),".repeat(2000)} (1, 'x')`;
 
 describe("Classifier", () => {
@@ -40,6 +43,34 @@ describe("Classifier", () => {
     const first = classifier.classify("SELECT 1", NEW_SESSION);
     expect(classifier.classify("SELECT 1", NEW_SESSION)).toBe(first);
     expect(classifier.stats()).toMatchObject({ hits: 1, misses: 1, cachedTexts: 1 });
+  });
+
+  it.each([
+    ["an IN list", `DELETE FROM t WHERE a IN (1${",1".repeat(1900)})`, 1],
+    ["a long sum", `SELECT 1${"+1".repeat(1000)}`, 1],
+    ["casts of casts", `SELECT a${"::int".repeat(600)} FROM t`, 1],
+    ["strings of SQL in a DO", `DO $$BEGIN ${"EXECUTE 'a b';".repeat(250)}END$$`, 1],
+    ["many statements", "BEGIN;".repeat(600), 1],
+    ["a wide query as ORMs write it", `SELECT ${wideColumns(90)} FROM "t" AS "t0"`, 0],
+    ["a filter of twenty conditions", `SELECT 1 FROM t WHERE a = 1${" OR b = 2".repeat(20)}`, 0],
+    ["a long literal", `INSERT INTO t VALUES ('${"some text ".repeat(300)}')`, 0],
+  ])("reads %s in the thread or here, whichever it needs", async (_, text, threadRuns) => {
+    const classifier = newClassifier();
+    expect(text.length).toBeLessThan(4096);
+    await classifier.classify(text, NEW_SESSION);
+    expect(classifier.stats()).toMatchObject({ threadRuns });
+  });
+
+  it("needs the thread but once for bulk inserts of one shape", async () => {
+    const classifier = newClassifier();
+    const insert = (n: number): string =>
+      `INSERT INTO t VALUES ${Array.from({ length: 150 }, () => `(${n}, 'x')`).join()}`;
+    const first = await classifier.classify(insert(1), NEW_SESSION);
+    expect(await classifier.classify(insert(2), NEW_SESSION)).toEqual({
+      ...first,
+      text: insert(2),
+    });
+    expect(classifier.stats()).toMatchObject({ threadRuns: 1, shapeHits: 1 });
   });
 
   it("does not parse a text that differs from an earlier one in literals only", async () => {
