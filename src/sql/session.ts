@@ -20,7 +20,7 @@ export interface SqlSession {
 }
 
 /** A relation in the session's temporary schema: when it goes by itself, or that it is a view, whose rows are others'. */
-export type TemporaryRelation = "stays" | "until_commit" | "view";
+type TemporaryRelation = "stays" | "until_commit" | "view";
 
 /** What ROLLBACK takes back. */
 interface TransactionalState {

@@ -5,6 +5,7 @@ import type { Finding, Judgement } from "./judgement.ts";
 import { summarize } from "./summary.ts";
 import { as, entryOf } from "./tree.ts";
 import { warningsOf } from "./warnings.ts";
+import type { Before } from "./warnings.ts";
 
 /** A statement judged, and where it stands in the text. */
 export interface Judged {
@@ -23,12 +24,17 @@ export function unite(text: string, judged: readonly Judged[]): ParsedClassifica
   const judgements = judged.map(({ j }) => j);
   const bytes = Buffer.from(text);
   const created = new Set<string | undefined>();
+  let inTransaction = false;
   return {
     kind: "parsed",
     text,
     statements: judged.map((one) => {
-      const statement = statementOf(one, bytes, (table) => created.has(table));
+      const statement = statementOf(one, bytes, {
+        isNew: (table) => created.has(table),
+        inTransaction,
+      });
       created.add(createdTable(one.tree));
+      inTransaction = isOpenAfter(one.tree, inTransaction);
       return statement;
     }),
     effects: EFFECTS.filter((effect) => judgements.some((j) => j.effects.has(effect))),
@@ -46,7 +52,7 @@ const NO_TEXT = Buffer.alloc(0);
 export function statementOf(
   { j, tree, node, summary, startByte, endByte }: Judged,
   bytes: Buffer = NO_TEXT,
-  isNew: (table: string | undefined) => boolean = () => false,
+  before: Before = { isNew: () => false, inTransaction: false },
 ): StatementClassification {
   const range = { startByte, endByte: endByte ?? bytes.length };
   return {
@@ -58,7 +64,7 @@ export function statementOf(
     reach: j.reach,
     objects: [...j.objects.values()],
     reasons: j.findings.map((finding) => reasonOf(finding, bytes, range)),
-    warnings: tree === undefined ? [] : warningsOf(tree, isNew),
+    warnings: tree === undefined ? [] : warningsOf(tree, before),
     changes: j.changes,
   };
 }
@@ -80,4 +86,21 @@ function reasonOf(
 function createdTable(tree: Node | undefined): string | undefined {
   const table = as(tree, "CreateStmt")?.relation ?? as(tree, "CreateTableAsStmt")?.into?.rel;
   return table?.relname;
+}
+
+/** Whether BEGIN has been written, and not yet what ends it. */
+function isOpenAfter(tree: Node | undefined, wasOpen: boolean): boolean {
+  const transaction = as(tree, "TransactionStmt");
+  switch (transaction?.kind) {
+    case "TRANS_STMT_BEGIN":
+    case "TRANS_STMT_START":
+      return true;
+    case "TRANS_STMT_COMMIT":
+    case "TRANS_STMT_ROLLBACK":
+      return transaction.chain === true;
+    case "TRANS_STMT_PREPARE":
+      return false;
+    default:
+      return wasOpen;
+  }
 }

@@ -63,7 +63,7 @@ interface Report {
   readonly destructiveSeen: number;
 }
 
-export async function judgeAll(files: readonly string[], grammar: ServerGrammar): Promise<Report> {
+async function judgeAll(files: readonly string[], grammar: ServerGrammar): Promise<Report> {
   const texts = new Set<string>();
   for (const file of files) {
     const script = readFileSync(file, "latin1").includes("\u0000")

@@ -1,7 +1,7 @@
 /**
  * Mutated statements through our parser and a real server's: no crash, no slow one, no other verdict.
  *
- *   node --import tsx test/fuzz/sql.ts [statements] [seed]
+ *   npm run fuzz -- [statements] [seed]
  *
  * Starts the embedded PostgreSQL, or uses the server of PGHOST, PGPORT, PGUSER and PGPASSWORD if PGHOST is set.
  */
@@ -33,7 +33,7 @@ interface Batch {
 
 const BATCH = 500;
 
-async function fuzz(
+export async function fuzz(
   grammar: ServerGrammar,
   { statements, seed }: { readonly statements: number; readonly seed: number },
 ): Promise<FuzzReport> {

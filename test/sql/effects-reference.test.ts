@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { EFFECTS } from "../../src/sql/classification.ts";
-import { HAZARD_NAMES } from "../../src/sql/warnings.ts";
+import { HAZARD_NAMES } from "../../src/sql/hazards.ts";
 
 const page = readFileSync(new URL("../../docs/reference/effects.md", import.meta.url), "utf8");
 
