@@ -37,6 +37,7 @@ export interface ClassifierStats {
 
 const INLINE_CHARACTERS = 4096;
 const MOST_SYMBOLS = 512;
+const OPERATOR_WEIGHT = 3;
 const MAX_SHAPES = 2048;
 const STATEMENT_BYTES = 600;
 const OBJECT_BYTES = 100;
@@ -160,21 +161,22 @@ function holdsFor(classification: Classification, session: SqlSession): boolean 
 
 /**
  * Whether a short text holds so many signs that reading and judging it could take tens of milliseconds: an IN list of
- * 1,900 numbers, `+1` a thousand times, strings of SQL by the hundred. Quotation marks of names and their dots cost little.
+ * 1,900 numbers, `+1` a thousand times, strings of SQL by the hundred. Operators nest, so they weigh more; quotation
+ * marks of names and their dots cost little.
  */
 function hasManySymbols(text: string): boolean {
-  if (text.length <= MOST_SYMBOLS) return false;
+  if (text.length * OPERATOR_WEIGHT <= MOST_SYMBOLS) return false;
   let symbols = 0;
-  for (let at = 0; at < text.length; at++) {
-    if (COSTLY[text.charCodeAt(at)] === 1) symbols += 1;
-  }
+  for (let at = 0; at < text.length; at++) symbols += WEIGHTS[text.charCodeAt(at)] ?? 0;
   return symbols > MOST_SYMBOLS;
 }
 
 /** By character code: what begins or ends a token, but for letters, digits, blanks, and `"` and `.` of names. */
-const COSTLY = Uint8Array.from({ length: 128 }, (_, code) =>
-  /[^\w\s".]/.test(String.fromCharCode(code)) ? 1 : 0,
-);
+const WEIGHTS = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  if (/[-+*/<>=~!@#%^&|`?:]/.test(character)) return OPERATOR_WEIGHT;
+  return /[^\w\s".]/.test(character) ? 1 : 0;
+});
 
 /** What an entry costs, estimated: two bytes a character, and the classification's own objects. */
 function weigh(text: string, classification: Classification): number {

@@ -136,7 +136,8 @@ function addSource(sources: Map<string, Source>, item: Node | undefined): void {
     return;
   }
   const subselect = as(item, "RangeSubselect");
-  const alias = aliasOf(item);
+  // Since PostgreSQL 16 a subquery may go without; then only bare names reach it.
+  const alias = aliasOf(item) ?? (subselect === undefined ? undefined : "");
   if (alias === undefined) return;
   sources.set(alias, as(subselect?.subquery, "SelectStmt"));
 }

@@ -48,11 +48,12 @@ describe("Classifier", () => {
   it.each([
     ["an IN list", `DELETE FROM t WHERE a IN (1${",1".repeat(1900)})`, 1],
     ["a long sum", `SELECT 1${"+1".repeat(1000)}`, 1],
+    ["a sum of two hundred", `SELECT 1${"+1".repeat(200)}`, 1],
     ["casts of casts", `SELECT a${"::int".repeat(600)} FROM t`, 1],
     ["strings of SQL in a DO", `DO $$BEGIN ${"EXECUTE 'a b';".repeat(250)}END$$`, 1],
     ["many statements", "BEGIN;".repeat(600), 1],
     ["a wide query as ORMs write it", `SELECT ${wideColumns(90)} FROM "t" AS "t0"`, 0],
-    ["a filter of twenty conditions", `SELECT 1 FROM t WHERE a = 1${" OR b = 2".repeat(20)}`, 0],
+    ["a filter of a hundred conditions", `SELECT 1 FROM t WHERE a = 1${" OR b = 2".repeat(99)}`, 0],
     ["a long literal", `INSERT INTO t VALUES ('${"some text ".repeat(300)}')`, 0],
   ])("reads %s in the thread or here, whichever it needs", async (_, text, threadRuns) => {
     const classifier = newClassifier();

@@ -30,12 +30,17 @@ export function yieldsOwn(
   }
   if (select.op !== "SETOP_NONE" || isReduced(select, scope)) return false;
   const [item, ...more] = select.fromClause ?? [];
-  // A join keeps some rows of its sides and not others.
-  if (item === undefined || more.length > 0 || as(item, "JoinExpr") !== undefined) return false;
+  if (item === undefined || more.length > 0) return false;
+  const kept = keptWhole(item);
+  if (kept === undefined) return false;
+  const [entry] = sourcesOf([kept]);
+  const [alias, source] = entry ?? [undefined, undefined];
   const outputs = (select.targetList ?? []).map((target) => as(target, "ResTarget"));
   const inner = outputs.map((output) => {
     const parts = columnParts(as(output?.val, "ColumnRef") ?? {});
-    return parts.at(-1);
+    // Behind a join a bare name may be the other side's.
+    const isOfKept = parts.length > 1 ? parts.at(-2) === alias : kept === item;
+    return isOfKept ? parts.at(-1) : undefined;
   });
   const isStar = inner.length === 1 && inner[0] === "*";
   const wanted = isStar ? columns : inner;
@@ -45,7 +50,16 @@ export function yieldsOwn(
   });
   if (!named || (!isStar && wanted.length !== columns.length)) return false;
   if (!wanted.every((column) => column !== undefined)) return false;
-  return sourceYieldsOwn([...sourcesOf([item]).values()][0], wanted, columns, { ...scope, ctes });
+  return sourceYieldsOwn(source, wanted, columns, { ...scope, ctes });
+}
+
+/** The FROM item all of whose rows are there: itself, or what stands left of a LEFT JOIN; other joins lose some. */
+function keptWhole(item: Node): Node | undefined {
+  const join = as(item, "JoinExpr");
+  if (join === undefined) return item;
+  return join.jointype === "JOIN_LEFT" && join.larg !== undefined
+    ? keptWhole(join.larg)
+    : undefined;
 }
 
 function sourceYieldsOwn(
