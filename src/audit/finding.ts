@@ -50,6 +50,8 @@ export interface ChainReport {
   readonly chain: ChainId;
   /** Lines read. */
   readonly records: number;
+  /** The record before the first that was read, where that is not the chain's first. */
+  readonly since: { readonly kind: "known" | "pruned"; readonly seq: number } | undefined;
   readonly lastSeq: number;
   /** `closed` in order; `open`: in use, or its writer was killed; `unfinished`: it ends within a record. */
   readonly end: "closed" | "open" | "unfinished";

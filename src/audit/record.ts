@@ -230,6 +230,16 @@ export interface Events {
     readonly refused_to?: Seq | undefined;
     readonly lost: number;
   };
+  /** Files whose time was over are removed after this is on record: the chain begins after record `to` from then on. */
+  "chain.pruned": {
+    readonly from: Seq;
+    readonly to: Seq;
+    /** `hash` of record `to`, which the first that is kept has as its `prev`. */
+    readonly last_hash: Sha256;
+    readonly files: number;
+    readonly bytes: number;
+    readonly reason: "age" | "size";
+  };
   /** The writer ended in order; the last checkpoint follows. */
   "chain.closed": { readonly pid: number };
 }
@@ -263,6 +273,7 @@ export const EVENTS = [
   "chain.checkpoint",
   "chain.torn_tail",
   "chain.resumed",
+  "chain.pruned",
   "chain.closed",
 ] as const satisfies readonly EventName[];
 

@@ -64,6 +64,20 @@ export function neededBytes(filter: SearchFilter): Buffer | undefined {
   return undefined;
 }
 
+/**
+ * Text that every matching line has in it in one case or another, in lower case; for a filter without
+ * {@link neededBytes}. The longest part of the SQL asked for that is in ASCII: only of that, JSON and UTF-8 leave the case to bytes.
+ */
+export function neededText({ sql, event }: SearchFilter): string | undefined {
+  const parts = JSON.stringify(sql ?? "")
+    .slice(1, -1)
+    .toLowerCase()
+    .split(/[^\x20-\x7e]+/);
+  const [longest = ""] = parts.sort((a, b) => b.length - a.length);
+  if (longest !== "") return longest;
+  return event === undefined ? undefined : `"event":"${event.toLowerCase()}`;
+}
+
 function isEvent(event: string, asked: string): boolean {
   return event === asked || event.startsWith(`${asked}.`);
 }
@@ -75,11 +89,17 @@ function hasEffect(fields: LoggedRecord["fields"], effect: string): boolean {
 }
 
 function namesObject(objects: Json | undefined, asked: string): boolean {
-  if (!Array.isArray(objects)) return false;
-  return (objects as readonly Json[]).some((object) => {
-    if (typeof object !== "object" || object === null) return false;
+  return objectNames(objects).includes(asked);
+}
+
+/** What a record's objects can be asked for by: each alone, with its schema, and with its kind. */
+export function objectNames(objects: Json | undefined): string[] {
+  if (!Array.isArray(objects)) return [];
+  return (objects as readonly Json[]).flatMap((object) => {
+    if (typeof object !== "object" || object === null) return [];
     const { kind, schema, name } = object as Readonly<Record<string, Json | undefined>>;
-    const full = schema === undefined ? asText(name) : `${asText(schema)}.${asText(name)}`;
-    return asked === name || asked === full || asked === `${asText(kind)}:${full}`;
+    const bare = asText(name);
+    const full = schema === undefined ? bare : `${asText(schema)}.${bare}`;
+    return [...new Set([bare, full, `${asText(kind)}:${full}`])];
   });
 }

@@ -1,32 +1,30 @@
-import { hash, type KeyObject } from "node:crypto";
 import { parseSha256 } from "../base/digest.ts";
-import { NO_RECORD, SEAL_BYTES } from "./chain.ts";
-import { isSignedBy, parseCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { NO_RECORD } from "./chain.ts";
+import { parseCheckpoint } from "./checkpoint.ts";
 import type { Attachment, ChainReport, Finding, FindingKind } from "./finding.ts";
 import { RecordHead } from "./head.ts";
 import {
   asText,
   MAX_RECORD_BYTES,
   parseRecord,
+  parseSeq,
   type ChainId,
   type LoggedRecord,
 } from "./record.ts";
+import { sealedHash, startsAt } from "./seal.ts";
+import { CheckpointsSeen } from "./verify-checkpoints.ts";
+import {
+  isVouchedFor,
+  type Removal,
+  type VerifyEnd,
+  type VerifyOptions,
+  type VerifyStart,
+} from "./verify-options.ts";
 
-export interface VerifyOptions {
-  /** Whoever may have signed. Without a key it does not show when everything after an edit was recomputed. */
-  readonly publicKeys: readonly KeyObject[];
-  /** Checkpoints kept elsewhere. */
-  readonly anchors: readonly Checkpoint[];
-}
-
-/** A chain's first checkpoint follows `chain.opened`, unless its writer was killed in between. */
-const FIRST_CHECKPOINT_BY = 8;
 /** A log in shreds is told from a good one by its first findings. */
 const MAX_FINDINGS = 100;
 const MAX_REMEMBERED = 1000;
 const LINE_FEED = 0x0a;
-const SEAL_MEMBER = Buffer.from(`,"hash":"`);
-const SEAL_END = Buffer.from(`"}`);
 /** No other event begins so. */
 const CHAIN_EVENT = Buffer.from(`"ch`);
 const SPILLED_MEMBER = Buffer.from(`,"sql_spilled":true`);
@@ -41,11 +39,11 @@ const NOTHING = Buffer.alloc(0);
 export class ChainVerifier {
   readonly #chain: ChainId;
   readonly #head: RecordHead;
-  readonly #publicKeys: readonly KeyObject[];
-  readonly #anchors: Map<number, Checkpoint>;
+  readonly #checkpoints: CheckpointsSeen;
   readonly #findings: Finding[] = [];
   readonly #attachments: Attachment[] = [];
   #place: Place = { file: "", line: 0 };
+  #firstFile = "";
   #carry: Buffer = NOTHING;
   #records = 0;
   #expected = 1;
@@ -61,19 +59,30 @@ export class ChainVerifier {
   #unlinked: PlacedRecord | undefined;
   #missing: (Place & { from: number; to: number })[] = [];
   readonly #outOfPlace = new Map<number, PlacedRecord>();
-  #checkpoints = 0;
-  #checkpointSeq = 0;
-  #checkpointDue = FIRST_CHECKPOINT_BY;
-  #signedUpTo = 0;
   #closedSeq = 0;
+  readonly #from: VerifyStart | undefined;
+  readonly #removals: Removal[] = [];
 
-  constructor(chain: ChainId, { publicKeys, anchors }: VerifyOptions) {
+  constructor(chain: ChainId, options: VerifyOptions) {
+    const { from } = options;
     this.#chain = chain;
     this.#head = new RecordHead(chain);
-    this.#publicKeys = publicKeys;
-    this.#anchors = new Map(
-      anchors.filter((anchor) => anchor.chain === chain).map((anchor) => [anchor.seq, anchor]),
-    );
+    this.#checkpoints = new CheckpointsSeen(chain, options);
+    this.#from = from;
+    if (from !== undefined) {
+      this.#expected = from.seq + 1;
+      this.#prev = from.hash;
+    }
+  }
+
+  get end(): VerifyEnd {
+    return {
+      seq: this.#expected - 1,
+      hash: this.#prev,
+      firstCheckpoint: this.#checkpoints.firstSeq,
+      checkpointDue: this.#checkpoints.due,
+      removals: this.#removals,
+    };
   }
 
   /** The chain's next file begins; `name` is what findings call it. */
@@ -82,6 +91,7 @@ export class ChainVerifier {
     if (this.#carry.length > 0) this.#takeLine(this.#carry, 0, this.#carry.length, false);
     this.#carry = NOTHING;
     this.#place = { file: name, line: 0 };
+    if (this.#firstFile === "") this.#firstFile = name;
   }
 
   /** @param chunk - a view, not kept */
@@ -123,14 +133,16 @@ export class ChainVerifier {
       this.#find("deleted", from, `${which} missing`, at);
     }
     this.#checkAnchors(lastSeq);
-    const isClosed = this.#checkpointSeq === lastSeq && this.#closedSeq === lastSeq - 1;
+    this.#checkStart();
+    const isClosed = this.#checkpoints.lastSeq === lastSeq && this.#closedSeq === lastSeq - 1;
     return {
       chain: this.#chain,
       records: this.#records,
+      since: this.#from,
       lastSeq,
       end: this.#carry.length > 0 ? "unfinished" : isClosed ? "closed" : "open",
-      checkpoints: this.#checkpoints,
-      signedUpTo: this.#signedUpTo,
+      checkpoints: this.#checkpoints.count,
+      signedUpTo: this.#checkpoints.signedUpTo,
       attachments: this.#attachments,
       findings: this.#findings.sort((a, b) => a.seq - b.seq).slice(0, MAX_FINDINGS),
     };
@@ -186,9 +198,9 @@ export class ChainVerifier {
     this.#prev = digest;
     this.#rival = undefined;
     if (noted !== undefined) this.#note(noted);
-    if (seq > this.#checkpointDue) {
-      this.#find("unsigned", seq, `no checkpoint since record ${this.#checkpointSeq}`);
-      this.#checkpointDue = Infinity;
+    if (seq > this.#checkpoints.due) {
+      this.#find("unsigned", seq, `no checkpoint since record ${this.#checkpoints.lastSeq}`);
+      this.#checkpoints.due = Infinity;
     }
   }
 
@@ -196,8 +208,15 @@ export class ChainVerifier {
     try {
       const { seq, event, fields } = parseRecord(line);
       const at = { ...this.#place, seq };
-      if (event === "chain.checkpoint") this.#checkCheckpoint(parseCheckpoint(line));
+      if (event === "chain.checkpoint") {
+        const wrong = this.#checkpoints.take(parseCheckpoint(line));
+        if (wrong !== undefined) this.#find("forged", seq, wrong);
+      }
       if (event === "chain.closed") this.#closedSeq = seq;
+      if (event === "chain.pruned") {
+        const { to, last_hash: lastHash } = fields;
+        this.#removals.push({ to: parseSeq(to), lastHash: parseSha256(asText(lastHash)) });
+      }
       if (event === "chain.torn_tail") {
         const sha256 = parseSha256(asText(fields["sha256"]));
         this.#attachments.push({ ...at, kind: "torn", name: asText(fields["file"]), sha256 });
@@ -212,19 +231,10 @@ export class ChainVerifier {
     }
   }
 
-  #checkCheckpoint(checkpoint: Checkpoint): void {
-    const { seq } = checkpoint;
-    this.#checkpoints += 1;
-    const anchor = this.#anchors.get(seq);
-    if (anchor?.hash === checkpoint.hash) this.#anchors.delete(seq);
-    if (this.#publicKeys.some((key) => isSignedBy(checkpoint, key))) {
-      this.#signedUpTo = seq;
-    } else if (this.#publicKeys.length > 0) {
-      const since = this.#signedUpTo + 1;
-      this.#find("forged", seq, `not signed by the key: records from ${since} on may be rewritten`);
-    }
-    this.#checkpointSeq = seq;
-    this.#checkpointDue = seq + checkpoint.nextWithin;
+  #checkStart(): void {
+    if (this.#from?.kind !== "pruned" || isVouchedFor(this.#from, this.#removals)) return;
+    const message = `records 1 to ${this.#from.seq} are missing, and no record tells that they were removed`;
+    this.#find("deleted", 1, message, { file: this.#firstFile, line: 1 });
   }
 
   /** The long way, for a line whose own hash is right. */
@@ -331,7 +341,7 @@ export class ChainVerifier {
 
   #checkAnchors(lastSeq: number): void {
     let furthest = 0;
-    for (const { seq } of this.#anchors.values()) {
+    for (const seq of this.#checkpoints.missingAnchors()) {
       if (seq > lastSeq) furthest = Math.max(furthest, seq);
       else this.#find("forged", seq, "not the checkpoint that was anchored");
     }
@@ -359,24 +369,6 @@ interface PlacedRecord extends Place {
 }
 
 const NO_WHOLE = "its bytes are not those that its hash was made of";
-
-/** @returns the line's hash if it is the one that it states */
-function sealedHash(bytes: Buffer, start: number, end: number): string | undefined {
-  const sealAt = end - SEAL_BYTES;
-  if (sealAt <= start || !startsAt(SEAL_MEMBER, bytes, sealAt)) return undefined;
-  if (!startsAt(SEAL_END, bytes, end - SEAL_END.length)) return undefined;
-  const digest = hash("sha256", bytes.subarray(start, sealAt));
-  const hashAt = sealAt + SEAL_MEMBER.length;
-  for (let i = 0; i < digest.length; i += 1) {
-    if (bytes[hashAt + i] !== digest.charCodeAt(i)) return undefined;
-  }
-  return digest;
-}
-
-function startsAt(expected: Buffer, bytes: Buffer, at: number): boolean {
-  for (let i = 0; i < expected.length; i += 1) if (bytes[at + i] !== expected[i]) return false;
-  return true;
-}
 
 function readRecord(line: Buffer): LoggedRecord | undefined {
   try {

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { asText, type LoggedRecord } from "../audit/record.ts";
 import type { Json } from "../base/canonical-json.ts";
-import type { FoundRecord } from "../store/audit-file-read.ts";
+import type { FoundRecord } from "../store/audit-search.ts";
 import { CommandFailed } from "./command-failed.ts";
 
 /** Columns of an export for spreadsheets; everything else is in the JSON lines. */

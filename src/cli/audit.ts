@@ -1,31 +1,17 @@
 import fs from "node:fs";
-import type { KeyObject } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
-import type { ChainReport } from "../audit/finding.ts";
 import { parseRecord, type LoggedRecord } from "../audit/record.ts";
 import type { SearchFilter } from "../audit/search.ts";
-import { loadConfig } from "../config/load.ts";
 import { followLines, lastLines } from "../store/audit-file-follow.ts";
-import { loadPublicKey } from "../store/audit-file-key.ts";
 import { listAuditFiles } from "../store/audit-file-names.ts";
-import {
-  loadAnchors,
-  searchDirectory,
-  verifyDirectory,
-  type FoundRecord,
-} from "../store/audit-file-read.ts";
+import { searchDirectory, type FoundRecord } from "../store/audit-search.ts";
 import { csvLine, CSV_HEAD, exportRequest } from "./audit-export.ts";
 import { describeRecord } from "./audit-line.ts";
+import { verify, type VerifyOptions } from "./audit-verify.ts";
 import { parseWhen } from "./audit-when.ts";
+import { answer, locate, withWhere, type WhereOptions } from "./audit-where.ts";
 import { CommandFailed } from "./command-failed.ts";
 import type { Terminal } from "./terminal.ts";
-import { visibleLine } from "./visible-line.ts";
-
-interface WhereOptions {
-  readonly config?: string;
-  readonly dir?: string;
-  readonly json?: boolean;
-}
 
 interface FilterOptions extends WhereOptions {
   readonly person?: string;
@@ -49,14 +35,21 @@ export function auditCommand(terminal: Terminal): Command {
       "--key <file>",
       "public key of the checkpoints, PEM (default: beside the configured key)",
     )
-    .option("--anchor <file>", "checkpoints kept elsewhere (default: the configured ones)")
-    .action((options: VerifyOptions) => {
-      verify(options, terminal);
-    });
+    .option(
+      "--anchor <file>",
+      "checkpoints kept elsewhere, or a folder of them (default: the configured ones)",
+    )
+    .option(
+      "--since <seq>",
+      "begin after a signed checkpoint that is no later than this record",
+      parseCount,
+    )
+    .action((options: VerifyOptions) => verify(options, terminal));
 
   withFilter(withWhere(command.command("search")))
     .description("List the records that match everything asked for; 1 when there is none")
     .option("--limit <n>", "stop after so many", parseCount)
+    .option("--no-index", "read everything, trusting the files only")
     .action((options: SearchOptions) => {
       search(options, terminal);
     });
@@ -78,13 +71,6 @@ export function auditCommand(terminal: Terminal): Command {
   return command;
 }
 
-function withWhere(command: Command): Command {
-  return command
-    .option("--dir <directory>", "where the log's files are")
-    .option("--config <file>", "configuration that says where")
-    .option("--json", "print JSON");
-}
-
 function withFilter(command: Command): Command {
   const when = (text: string): number => parseWhen(text, Date.now());
   return command
@@ -99,84 +85,21 @@ function withFilter(command: Command): Command {
     .option("--until <when>", "before then", when);
 }
 
-interface VerifyOptions extends WhereOptions {
-  readonly key?: string;
-  readonly anchor?: string;
-}
-
-function verify(options: VerifyOptions, terminal: Terminal): void {
-  const { directory, keyFile, anchorFile } = locate(options);
-  const publicKeys = keyFile === undefined ? [] : [readKey(keyFile)];
-  const reports = answer(() => {
-    const anchors = anchorFile === undefined ? [] : loadAnchors(anchorFile, publicKeys);
-    return verifyDirectory(directory, { publicKeys, anchors });
-  });
-  if (reports.length === 0) throw new CommandFailed(2, `no audit log in ${directory}`);
-  const isGood = reports.every(({ findings }) => findings.length === 0);
-  if (options.json) terminal.print(JSON.stringify({ ok: isGood, chains: reports }));
-  else {
-    for (const report of reports) {
-      for (const line of describeReport(report, publicKeys.length > 0, terminal)) {
-        terminal.print(line);
-      }
-    }
-  }
-  if (!isGood) throw new CommandFailed(1, "the audit log is not as it was written");
-}
-
-function describeReport(report: ChainReport, isKeyGiven: boolean, { colors }: Terminal): string[] {
-  const { chain, records, lastSeq, signedUpTo, findings } = report;
-  const [first, ...others] = findings;
-  const verdict =
-    first === undefined
-      ? colors.green("as they were written")
-      : colors.red("not as they were written");
-  return [
-    `chain ${chain}: ${count(records, "record")}, ${verdict}`,
-    ...(first === undefined ? [] : [`  first bad record: ${describeFinding(first)}`]),
-    ...others.slice(0, 9).map((finding) => `  then: ${describeFinding(finding)}`),
-    ...(others.length > 9 ? [`  and ${others.length - 9} more (--json lists them)`] : []),
-    `  ${isKeyGiven ? signatures(lastSeq, signedUpTo) : NO_KEY}`,
-    `  ${ENDS[report.end]}`,
-  ];
-}
-
-const NO_KEY =
-  "signatures not checked: without --key, it does not show when all hashes after an edit were made anew";
-
-const ENDS = {
-  closed: "closed in order",
-  open: "open: in use, or its writer was killed",
-  unfinished: "ends within a record: in use, or its writer was killed",
-} as const satisfies Record<ChainReport["end"], string>;
-
-function signatures(lastSeq: number, signedUpTo: number): string {
-  const rest = lastSeq - signedUpTo;
-  const since = rest > 0 ? `; ${count(rest, "record")} since then under no signature yet` : "";
-  return `signed up to record ${signedUpTo}${since}`;
-}
-
-function describeFinding({
-  kind,
-  seq,
-  file,
-  line,
-  message,
-}: ChainReport["findings"][number]): string {
-  return `${seq}, ${kind} (${visibleLine(message)}; ${file}:${line})`;
-}
-
 interface SearchOptions extends FilterOptions {
   readonly limit?: number;
+  readonly index?: boolean;
 }
 
 function search(options: SearchOptions, terminal: Terminal): void {
   let found = 0;
   answer(() => {
-    for (const { record, line } of recordsOf(options)) {
+    for (const { record, line, isSealed } of recordsOf(options)) {
       if (found === options.limit) break;
       found += 1;
       printRecord(line, record, options, terminal);
+      if (!isSealed) {
+        terminal.note(`record ${record.seq} is not what was written: see \`twokey audit verify\``);
+      }
     }
   });
   if (found === 0) throw new CommandFailed(1, "no such record");
@@ -242,7 +165,7 @@ function writeNew(filePath: string, lines: Iterable<string>): void {
   }
 }
 
-function recordsOf(options: FilterOptions): Generator<FoundRecord> {
+function recordsOf(options: SearchOptions): Generator<FoundRecord> {
   const { directory } = locate(options);
   if (listAuditFiles(directory).length === 0) {
     throw new CommandFailed(2, `no audit log in ${directory}`);
@@ -253,7 +176,7 @@ function recordsOf(options: FilterOptions): Generator<FoundRecord> {
     sinceMs: since,
     untilMs: until,
   };
-  return searchDirectory(directory, filter);
+  return searchDirectory(directory, filter, { withoutIndex: options.index === false });
 }
 
 function printLine(line: Buffer, options: WhereOptions, terminal: Terminal): void {
@@ -275,47 +198,6 @@ function printRecord(
 ): void {
   if (json) terminal.print(line.toString());
   else for (const text of describeRecord(record, terminal.colors)) terminal.print(text);
-}
-
-interface Located {
-  readonly directory: string;
-  readonly keyFile: string | undefined;
-  readonly anchorFile: string | undefined;
-}
-
-/** What is said on the command line counts; the configuration says the rest. */
-function locate({ config, dir, key, anchor }: VerifyOptions): Located {
-  if (config === undefined) {
-    if (dir === undefined) {
-      throw new CommandFailed(2, "no audit log named", { hint: "give --dir or --config" });
-    }
-    return { directory: dir, keyFile: key, anchorFile: anchor };
-  }
-  const { audit } = loadConfig(config, { surroundings: "skip" });
-  return {
-    directory: dir ?? audit.directory,
-    keyFile: key ?? `${audit.checkpoint.keyFile}.pub`,
-    anchorFile: anchor ?? audit.checkpoint.anchorFile,
-  };
-}
-
-function readKey(filePath: string): KeyObject {
-  return answer(() => loadPublicKey(filePath), `public key ${filePath}`);
-}
-
-/** What can't be read gives no answer, which is neither yes nor no. */
-function answer<T>(ask: () => T, what = "the audit log"): T {
-  try {
-    return ask();
-  } catch (cause) {
-    if (cause instanceof CommandFailed) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandFailed(2, `${what} can't be read: ${why}`, { cause });
-  }
-}
-
-function count(n: number, noun: string): string {
-  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 function parseCount(text: string): number {

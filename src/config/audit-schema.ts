@@ -32,6 +32,23 @@ export const auditSchema = z
       })
       .prefault({})
       .describe("When a new file is begun."),
+    compress: z
+      .boolean()
+      .default(true)
+      .describe("Whether closed files are compressed (zstd), to about an eighth."),
+    keep: z
+      .strictObject({
+        for: duration({ min: "1h" })
+          .optional()
+          .describe("Closed files older than this are removed; without, none is."),
+        size: size({ min: "1MiB", max: "64TiB" })
+          .optional()
+          .describe("The oldest closed files are removed until all of them have no more, on disk."),
+      })
+      .prefault({})
+      .describe(
+        "How long, and how much of, the log is kept. A record says what was removed, and what is left can still be verified.",
+      ),
     checkpoint: z
       .strictObject({
         key: path

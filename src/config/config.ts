@@ -46,6 +46,9 @@ export interface Config {
     readonly parameters: "none" | "hash" | "full";
     readonly literals: "keep" | "mask";
     readonly rotate: { readonly sizeBytes: number; readonly afterMs: number };
+    readonly compress: boolean;
+    /** Of closed files; without limits, for ever. */
+    readonly keep: { readonly ageMs: number | undefined; readonly bytes: number | undefined };
     readonly checkpoint: {
       /** Made when it is not there. */
       readonly keyFile: string;

@@ -89,6 +89,8 @@ export function toConfig(
       parameters: text.audit.parameters,
       literals: text.audit.literals,
       rotate: { sizeBytes: text.audit.rotate.size, afterMs: text.audit.rotate.after },
+      compress: text.audit.compress,
+      keep: { ageMs: text.audit.keep.for, bytes: text.audit.keep.size },
       checkpoint: {
         keyFile: absolute(text.audit.checkpoint.key),
         records: text.audit.checkpoint.records,

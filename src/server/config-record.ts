@@ -3,7 +3,7 @@ import path from "node:path";
 import { sha256 } from "../base/digest.ts";
 import type { Config } from "../config/config.ts";
 import { readSettings, settingChanges, type Settings } from "../config/settings.ts";
-import { writeDurably } from "../store/audit-file-recovery.ts";
+import { writeDurably } from "../store/durable-files.ts";
 import type { AuditFile } from "../store/audit-file.ts";
 
 const MAX_CHANGES = 200;

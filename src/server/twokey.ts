@@ -1,5 +1,5 @@
 import { constants } from "node:crypto";
-import { readFileSync, mkdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
 import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
@@ -19,11 +19,11 @@ import { FrontendListener } from "../session/frontend-listener.ts";
 import { FrontendTls } from "../session/frontend-tls.ts";
 import { OpenSessions } from "../session/open-sessions.ts";
 import type { Route, SessionServices } from "../session/services.ts";
-import { openSigningKey } from "../store/audit-file-key.ts";
-import { AuditFile } from "../store/audit-file.ts";
+import type { AuditFile } from "../store/audit-file.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { openAlerting } from "./alerting.ts";
+import { keepAudit, openAudit } from "./audit-log.ts";
 import { openAuthentication } from "./authentication.ts";
 import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
@@ -79,6 +79,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     const audit = openAudit(config, { metrics, log, notice });
     closers.push(() => audit.close());
     recordConfig(config, audit);
+    closers.push(keepAudit(config, { audit, log, shippedSeq: () => Infinity }));
     const alerting = await openAlerting({ config, audit, metrics, log, now });
     closers.push(() => alerting.close());
     tell = alerting.notice;
@@ -180,40 +181,6 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     await close();
     throw error;
   }
-}
-
-function openAudit(
-  { audit }: Config,
-  { metrics, log, notice }: Pick<SessionServices, "metrics" | "log" | "notice">,
-): AuditFile {
-  const { directory, durability, checkpoint, rotate } = audit;
-  mkdirSync(path.dirname(checkpoint.keyFile), { recursive: true, mode: 0o700 });
-  const file = AuditFile.open({
-    directory,
-    durability,
-    signingKey: openSigningKey(checkpoint.keyFile),
-    anchorFile: checkpoint.anchorFile,
-    limits: {
-      checkpointEveryRecords: checkpoint.records,
-      checkpointEverySeconds: checkpoint.afterMs / 1000,
-      maxFileBytes: rotate.sizeBytes,
-      maxFileAgeSeconds: rotate.afterMs / 1000,
-    },
-    onAvailability: (failure) => {
-      if (failure === undefined) {
-        log.info("the audit log can be written again");
-        notice({ kind: "audit.available", directory });
-      } else {
-        log.fatal({ err: failure }, "the audit log can't be written: statements are refused");
-        notice({ kind: "audit.unavailable", directory, cause: failure.message });
-      }
-    },
-    onTrouble: (error) => {
-      log.error({ err: error }, "trouble with the audit log");
-    },
-  });
-  metrics.readAudit(() => file.stats);
-  return file;
 }
 
 type Classifiers = Record<"postgresql" | "redshift", Classifier>;

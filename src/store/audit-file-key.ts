@@ -6,7 +6,7 @@ import {
 } from "node:crypto";
 import fs from "node:fs";
 import { AuditUnavailable } from "../base/errors.ts";
-import { writeDurably } from "./audit-file-recovery.ts";
+import { writeDurably } from "./durable-files.ts";
 
 /**
  * Loads the Ed25519 key that signs checkpoints (PKCS #8, PEM), or makes it on first use; the public half is beside it as

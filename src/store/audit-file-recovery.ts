@@ -5,6 +5,8 @@ import { NO_RECORD, SEAL_BYTES, type ChainHead } from "../audit/chain.ts";
 import { MAX_RECORD_BYTES, parseRecord, type LoggedRecord } from "../audit/record.ts";
 import type { Sha256 } from "../base/digest.ts";
 import { AuditUnavailable } from "../base/errors.ts";
+import { AuditContent } from "./audit-content.ts";
+import { writeDurably } from "./durable-files.ts";
 import { listAuditFiles, type AuditFileName } from "./audit-file-names.ts";
 
 /** Bytes after the last whole record, moved out of the log. */
@@ -38,7 +40,9 @@ export function recoverChain(directory: string): Recovered | undefined {
     });
   }
   let torn: TornTail | undefined;
-  for (const file of files.reverse()) {
+  files.reverse();
+  for (const [i, file] of files.entries()) {
+    if (file.isCompressed) break;
     const tail = readTail(file);
     if (tail.last === undefined && tail.position > 0) throw damaged(file);
     if (tail.garbage.length > 0) {
@@ -65,10 +69,29 @@ export function recoverChain(directory: string): Recovered | undefined {
         torn,
       };
     }
+    const before = files[i + 1];
+    if (before?.isCompressed === true) return begunAfter(before, file, torn);
     fs.unlinkSync(file.path);
   }
   if (files.length > 0) throw damaged(files[0] as AuditFileName);
   return undefined;
+}
+
+/** The file before is closed for good by now, so the one that was begun is gone on with, from its beginning. */
+function begunAfter(
+  before: AuditFileName,
+  file: AuditFileName,
+  torn: TornTail | undefined,
+): Recovered {
+  const content = new AuditContent(before);
+  try {
+    const last = content.last();
+    if (last?.seq !== file.firstSeq - 1) throw damaged(before);
+    const head = { chain: last.chain, seq: last.seq, hash: last.hash };
+    return { head, path: file.path, position: 0, after: "crash", torn };
+  } finally {
+    content.close();
+  }
 }
 
 interface Tail {
@@ -145,30 +168,6 @@ function setAside(directory: string, file: AuditFileName, tail: Tail): TornTail 
     sha256,
     whole_lines: tail.garbage.reduce((lines, byte) => lines + Number(byte === 0x0a), 0),
   };
-}
-
-/** Writes a file so that after a crash it is there whole or not at all. */
-export function writeDurably(filePath: string, content: Uint8Array): void {
-  const unfinished = `${filePath}.part`;
-  const fd = fs.openSync(unfinished, "w", 0o600);
-  try {
-    fs.writeFileSync(fd, content);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-  fs.renameSync(unfinished, filePath);
-  syncDirectory(path.dirname(filePath));
-}
-
-/** A new name is on disk only when its directory is. */
-export function syncDirectory(directory: string): void {
-  const fd = fs.openSync(directory, "r");
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 function damaged(file: AuditFileName): AuditUnavailable {

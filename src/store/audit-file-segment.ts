@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { syncDirectory } from "./audit-file-recovery.ts";
+import { syncDirectory } from "./durable-files.ts";
 
 const COPY_BYTES = 1 << 20;
 const COMPARED_BYTES = 4096;

@@ -2,43 +2,34 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { ChainWriter, FRAME_BYTES, NO_RECORD } from "../audit/chain.ts";
-import { keyFingerprint, RESTART_RECORDS, signCheckpoint } from "../audit/checkpoint.ts";
+import { NO_RECORD, type ChainHead } from "../audit/chain.ts";
 import {
   encodeFragment,
-  MAX_RECORD_BYTES,
   parseChainId,
   type AuditRecord,
   type EventName,
-  type Fragment,
   type Members,
   type Seq,
   type StatementText,
 } from "../audit/record.ts";
-import { sha256 } from "../base/digest.ts";
-import { AuditUnavailable, LimitReached, SQLSTATE } from "../base/errors.ts";
+import { AuditUnavailable } from "../base/errors.ts";
 import { AuditAnchors } from "./audit-file-anchors.ts";
+import { AuditBuffer, bytesNeeded, checkFits } from "./audit-file-buffer.ts";
 import { lockDirectory, type DirectoryLock } from "./audit-file-lock.ts";
-import { auditFileName, spilledPath } from "./audit-file-names.ts";
+import { auditFileName } from "./audit-file-names.ts";
+import { AuditOutage } from "./audit-file-outage.ts";
 import {
   DEFAULT_LIMITS,
   microsecondClock,
   type AuditFileOptions,
   type AuditStats,
 } from "./audit-file-options.ts";
-import { recoverChain, writeDurably, type Recovered } from "./audit-file-recovery.ts";
-import { PendingRecords } from "./audit-file-pending.ts";
+import { recoverChain, type Recovered } from "./audit-file-recovery.ts";
 import { AuditSegment } from "./audit-file-segment.ts";
+import { textOrSpilled } from "./audit-file-spill.ts";
 
 const FLUSH_MS = 25;
 const HOUSEKEEPING_MS = 1000;
-const RETRY_MS = { first: 50, longest: 5000 };
-/** Room that a checkpoint always finds, whatever was appended before it. */
-const RESERVED_BYTES = 1024;
-/** So many are encoded together; more would be felt by the statements of the same turn. */
-const PENDING_RECORDS = 64;
-const BUFFER_BYTES = 2 * MAX_RECORD_BYTES + RESERVED_BYTES;
-
 const DONE = Promise.resolve();
 
 /**
@@ -54,15 +45,11 @@ export class AuditFile {
   readonly #options: AuditFileOptions;
   readonly #limits: typeof DEFAULT_LIMITS;
   readonly #now: () => number;
-  readonly #writer: ChainWriter;
-  readonly #keyFragment: Fragment;
+  readonly #buffer: AuditBuffer;
   readonly #anchors: AuditAnchors;
-  readonly #pending = new PendingRecords();
-  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   readonly #housekeeping: NodeJS.Timeout;
   #lock: DirectoryLock;
   #segment: AuditSegment;
-  #end = 0;
   #flushTimer: NodeJS.Timeout | undefined;
   #writtenSeq: number;
   #syncedSeq: number;
@@ -70,10 +57,7 @@ export class AuditFile {
   #turn: Promise<void> | undefined;
   #runningSync: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
-  #checkpointSeq = 0;
-  #checkpointUs = 0;
-  #failure: Failure | undefined;
-  #records = 0;
+  #failure: AuditOutage | undefined;
   #writeFailures = 0;
   #isClosed = false;
 
@@ -107,23 +91,22 @@ export class AuditFile {
     this.#now = options.now ?? microsecondClock();
     this.#anchors = new AuditAnchors(options.anchorFile, options.onTrouble);
     this.#lock = lock;
-    const head = recovered?.head ?? {
-      chain: parseChainId(randomBytes(8).toString("hex")),
-      seq: 0,
-      hash: NO_RECORD,
-    };
-    this.#writer = new ChainWriter(head);
+    const head = recovered?.head ?? newChain();
+    this.#buffer = new AuditBuffer({
+      head,
+      signingKey: options.signingKey,
+      checkpointEveryRecords: this.#limits.checkpointEveryRecords,
+      now: this.#now,
+      onCheckpoint: (line) => {
+        this.#anchors.add(line);
+      },
+    });
     this.#writtenSeq = head.seq;
     this.#syncedSeq = head.seq;
-    this.#keyFragment = encodeFragment({
-      key: keyFingerprint(options.signingKey),
-      next_within: this.#limits.checkpointEveryRecords + RESTART_RECORDS,
-    });
     this.#segment =
       recovered === undefined
         ? AuditSegment.create(path.join(options.directory, auditFileName(head.chain, 1)))
         : AuditSegment.resume(recovered.path, recovered.position);
-    this.#checkpointSeq = head.seq;
     if (recovered?.torn !== undefined) this.append({ event: "chain.torn_tail", ...recovered.torn });
     this.append({
       event: "chain.opened",
@@ -132,12 +115,12 @@ export class AuditFile {
       host: os.hostname(),
       pid: process.pid,
     });
-    this.#putCheckpoint();
-    this.#segment.write(this.#buffer.subarray(0, this.#end));
+    this.#buffer.putCheckpoint();
+    this.#segment.write(this.#buffer.encoded());
     this.#segment.syncNow();
-    this.#end = 0;
-    this.#writtenSeq = this.#seq;
-    this.#syncedSeq = this.#seq;
+    this.#buffer.clear();
+    this.#writtenSeq = this.#buffer.seq;
+    this.#syncedSeq = this.#buffer.seq;
     this.#anchors.write();
     this.#housekeeping = setInterval(() => {
       this.#keepHouse();
@@ -146,15 +129,10 @@ export class AuditFile {
 
   get stats(): AuditStats {
     return {
-      records: this.#records,
+      records: this.#buffer.records,
       writeFailures: this.#writeFailures,
-      unsynced: this.#seq - this.#syncedSeq,
+      unsynced: this.#buffer.seq - this.#syncedSeq,
     };
-  }
-
-  /** Of the record appended last. */
-  get #seq(): Seq {
-    return (this.#writer.seq + this.#pending.count) as Seq;
   }
 
   /** Why nothing can be recorded at the moment, if so. */
@@ -177,13 +155,8 @@ export class AuditFile {
   appendEncoded(event: EventName, ...members: readonly Members[]): Seq {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isClosed) throw new AuditUnavailable("the audit log is closed");
-    const needed = bytesNeeded(members);
-    if (needed > MAX_RECORD_BYTES) {
-      throw new LimitReached(SQLSTATE.programLimitExceeded, "too long for an audit record", {
-        detail: `The record would have ${needed} bytes, the limit is ${MAX_RECORD_BYTES}.`,
-      });
-    }
-    if (!this.#hasRoomFor(needed)) this.flush();
+    const needed = checkFits(members);
+    if (!this.#buffer.hasRoomFor(needed)) this.flush();
     return this.#put(event, members, needed);
   }
 
@@ -194,9 +167,9 @@ export class AuditFile {
   note(event: "statement.finished" | "session.end", ...members: readonly Members[]): void {
     if (this.#isClosed) return;
     const needed = bytesNeeded(members);
-    if (!this.#hasRoomFor(needed)) this.#writeOut();
-    if (this.#hasRoomFor(needed)) this.#put(event, members, needed);
-    else if (this.#failure !== undefined) this.#failure.lost += 1;
+    if (!this.#buffer.hasRoomFor(needed)) this.#writeOut();
+    if (this.#buffer.hasRoomFor(needed)) this.#put(event, members, needed);
+    else if (this.#failure !== undefined) this.#failure.lose();
   }
 
   /**
@@ -249,20 +222,13 @@ export class AuditFile {
    * @throws AuditUnavailable when that file can't be written
    */
   statementText(sql: string): StatementText {
-    const bytes = Buffer.from(sql);
-    const digest = sha256(bytes);
-    if (bytes.length <= this.#limits.spillAboveBytes) return { sql, sql_sha256: digest };
-    const filePath = spilledPath(this.#options.directory, digest);
+    const { directory } = this.#options;
     try {
-      if (!fs.existsSync(filePath)) {
-        fs.mkdirSync(path.dirname(filePath), { recursive: true, mode: 0o700 });
-        writeDurably(filePath, bytes);
-      }
+      return textOrSpilled(sql, { directory, aboveBytes: this.#limits.spillAboveBytes });
     } catch (cause) {
       this.#writeFailures += 1;
       throw new AuditUnavailable("a statement's text can't be put on record", { cause });
     }
-    return { sql_spilled: true, sql_bytes: bytes.length, sql_sha256: digest };
   }
 
   /**
@@ -276,77 +242,43 @@ export class AuditFile {
       await this.#runningSync?.catch(() => undefined); // its waiters are told
       if (this.#failure !== undefined) this.#resume();
       this.append({ event: "chain.closed", pid: process.pid });
-      this.#putCheckpoint();
+      this.#buffer.putCheckpoint();
       this.#isClosed = true;
-      await this.synced(this.#seq);
+      await this.synced(this.#buffer.seq);
     } catch (cause) {
       if (cause instanceof AuditUnavailable) throw cause;
-      throw new AuditUnavailable("the audit log was closed before all of it was written", {
-        cause,
-      });
+      throw new AuditUnavailable("the audit log was closed before all was written", { cause });
     } finally {
       this.#isClosed = true;
       clearInterval(this.#housekeeping);
       clearTimeout(this.#flushTimer);
-      clearTimeout(this.#failure?.retryTimer);
+      this.#failure?.stop();
       this.#segment.close();
       this.#lock.release();
     }
   }
 
-  #hasRoomFor(needed: number): boolean {
-    return this.#end + this.#pending.bytes + needed + RESERVED_BYTES <= this.#buffer.length;
-  }
-
   #put(event: EventName, members: readonly Members[], bytes: number): Seq {
-    this.#pending.add(event, this.#now(), members, bytes);
-    const seq = this.#seq;
-    this.#records += 1;
-    // INVARIANT: a checkpoint's distance from the last is what that one promised in `next_within`, at most.
-    if (seq - this.#checkpointSeq >= this.#limits.checkpointEveryRecords - 1) this.#putCheckpoint();
-    else if (this.#pending.count >= PENDING_RECORDS) this.#encode();
+    const seq = this.#buffer.put(event, members, bytes);
     this.#flushTimer ??= setTimeout(() => {
       this.#writeOut();
     }, FLUSH_MS);
     return seq;
   }
 
-  #encode(): void {
-    this.#end = this.#pending.encode(this.#writer, this.#buffer, this.#end);
-  }
-
-  #putCheckpoint(): void {
-    this.#encode();
-    const start = this.#end;
-    this.#checkpointUs = this.#now();
-    this.#end = this.#writer.encodeSigned(
-      this.#buffer,
-      start,
-      this.#checkpointUs,
-      "chain.checkpoint",
-      this.#keyFragment,
-      (bytes) => signCheckpoint(bytes, this.#options.signingKey),
-    );
-    this.#checkpointSeq = this.#writer.seq;
-    this.#records += 1;
-    this.#anchors.add(this.#buffer.subarray(start, this.#end));
-  }
-
   /** Writes the buffer out. Never throws: what goes wrong becomes {@link failure}. */
   #writeOut(): void {
     clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
-    if (this.#failure !== undefined) return;
-    this.#encode();
-    if (this.#end === 0) return;
+    if (this.#failure !== undefined || this.#buffer.isEmpty) return;
     try {
-      this.#segment.write(this.#buffer.subarray(0, this.#end));
+      this.#segment.write(this.#buffer.encoded());
     } catch (error) {
       this.#fail(error);
       return;
     }
-    this.#end = 0;
-    this.#writtenSeq = this.#writer.seq;
+    this.#buffer.clear();
+    this.#writtenSeq = this.#buffer.seq;
     this.#anchors.write();
     if (this.#segment.position >= this.#limits.maxFileBytes) this.#syncInBackground();
   }
@@ -372,7 +304,7 @@ export class AuditFile {
   }
 
   #syncInBackground(): void {
-    this.synced(this.#seq).catch(() => undefined); // a failure is kept and reported by #fail
+    this.synced(this.#buffer.seq).catch(() => undefined); // a failure is kept and reported by #fail
   }
 
   /** Right after a sync and within one turn: what is left to sync in the old file is little, and nobody else syncs it. */
@@ -381,10 +313,10 @@ export class AuditFile {
     const ageSeconds = this.#now() / 1e6 - this.#segment.createdMs / 1000;
     const { maxFileBytes, maxFileAgeSeconds } = this.#limits;
     if (this.#segment.position < maxFileBytes && ageSeconds < maxFileAgeSeconds) return;
-    if (this.#checkpointSeq < this.#seq) this.#putCheckpoint();
+    if (this.#buffer.isUnsigned) this.#buffer.putCheckpoint();
     this.#writeOut();
     if (this.failure !== undefined) return;
-    const { chain, seq } = this.#writer.head;
+    const { chain, seq } = this.#buffer.head;
     try {
       this.#segment.syncNow();
     } catch (error) {
@@ -411,44 +343,28 @@ export class AuditFile {
       return;
     }
     const { checkpointEverySeconds } = this.#limits;
-    const isUncovered = this.#checkpointSeq < this.#seq;
-    if (isUncovered && this.#now() - this.#checkpointUs >= checkpointEverySeconds * 1e6) {
-      this.#putCheckpoint();
+    if (
+      this.#buffer.isUnsigned &&
+      this.#now() - this.#buffer.checkpointUs >= checkpointEverySeconds * 1e6
+    ) {
+      this.#buffer.putCheckpoint();
     }
-    if (this.#syncedSeq < this.#seq) this.#syncInBackground();
+    if (this.#syncedSeq < this.#buffer.seq) this.#syncInBackground();
     this.#anchors.write();
   }
 
   #fail(cause: unknown, refusedFrom = this.#writtenSeq + 1): void {
     this.#writeFailures += 1;
     if (this.#failure !== undefined) return;
-    const error = new AuditUnavailable("the audit log can't be written", {
+    const outage = new AuditOutage({
       cause,
-      hint: "Nothing runs that is not on record. See the proxy's own log; it goes on by itself once the log can be written.",
-    });
-    this.#failure = {
-      error,
       sinceUs: this.#now(),
-      refusedFrom: refusedFrom as Seq,
-      refusedTo: this.#seq,
-      lost: 0,
-      retryMs: RETRY_MS.first,
-      retryTimer: undefined,
-    };
-    this.#retryLater(this.#failure);
-    this.#options.onAvailability?.(error);
-  }
-
-  #retryLater(failure: Failure): void {
-    failure.retryTimer = setTimeout(() => {
-      try {
-        this.#resume();
-      } catch {
-        this.#writeFailures += 1; // the first failure's cause stands; this only says that it lasts
-        failure.retryMs = Math.min(2 * failure.retryMs, RETRY_MS.longest);
-        this.#retryLater(failure);
-      }
-    }, failure.retryMs).unref();
+      refusedFrom,
+      refusedTo: this.#buffer.seq,
+    });
+    this.#failure = outage;
+    outage.retry(this.#resume.bind(this), () => (this.#writeFailures += 1));
+    this.#options.onAvailability?.(outage.error);
   }
 
   /** @throws Error while it still can't be written */
@@ -464,45 +380,19 @@ export class AuditFile {
       this.#lock = lockDirectory(this.#options.directory);
     }
     this.#segment.repair();
-    this.#encode();
-    this.#segment.write(this.#buffer.subarray(0, this.#end));
-    this.#end = 0;
+    this.#segment.write(this.#buffer.encoded());
+    this.#buffer.clear();
     this.#segment.syncNow();
-    this.#writtenSeq = this.#writer.seq;
-    this.#syncedSeq = this.#writer.seq;
-    clearTimeout(failure.retryTimer);
+    this.#writtenSeq = this.#buffer.seq;
+    this.#syncedSeq = this.#buffer.seq;
+    failure.stop();
     this.#failure = undefined;
-    this.append({
-      event: "chain.resumed",
-      cause: causeText(failure.error.cause),
-      unavailable_ms: Math.round((this.#now() - failure.sinceUs) / 1000),
-      ...(failure.refusedFrom <= failure.refusedTo && {
-        refused_from: failure.refusedFrom,
-        refused_to: failure.refusedTo,
-      }),
-      lost: failure.lost,
-    });
+    this.append({ event: "chain.resumed", ...failure.summary(this.#now()) });
     this.#writeOut();
     if (this.failure === undefined) this.#options.onAvailability?.(undefined);
   }
 }
 
-interface Failure {
-  readonly error: AuditUnavailable;
-  readonly sinceUs: number;
-  readonly refusedFrom: Seq;
-  readonly refusedTo: Seq;
-  lost: number;
-  retryMs: number;
-  retryTimer: NodeJS.Timeout | undefined;
-}
-
-function bytesNeeded(members: readonly Members[]): number {
-  let bytes = FRAME_BYTES;
-  for (const each of members) bytes += each.length;
-  return bytes;
-}
-
-function causeText(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+function newChain(): ChainHead {
+  return { chain: parseChainId(randomBytes(8).toString("hex")), seq: 0, hash: NO_RECORD };
 }

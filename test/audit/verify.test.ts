@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { parseCheckpoint, type Checkpoint } from "../../src/audit/checkpoint.ts";
 import type { ChainReport } from "../../src/audit/finding.ts";
 import { parseChainId } from "../../src/audit/record.ts";
-import { ChainVerifier, type VerifyOptions } from "../../src/audit/verify.ts";
+import type { VerifyOptions } from "../../src/audit/verify-options.ts";
+import { ChainVerifier } from "../../src/audit/verify.ts";
 import { ChainInMemory, OTHER_KEY, PUBLIC_KEY } from "../support/audit-chain.ts";
 
 const CHAIN = parseChainId("9f86d081884c7d65");

@@ -12,7 +12,8 @@ import { encodeFinished, encodeFragment, parseChainId } from "../../src/audit/re
 import { sha256 } from "../../src/base/digest.ts";
 import { parseSqlstate } from "../../src/base/errors.ts";
 import { listAuditFiles } from "../../src/store/audit-file-names.ts";
-import { searchDirectory, verifyDirectory } from "../../src/store/audit-file-read.ts";
+import { searchDirectory } from "../../src/store/audit-search.ts";
+import { verifyDirectory } from "../../src/store/audit-verify.ts";
 import { AuditFile } from "../../src/store/audit-file.ts";
 import { PUBLIC_KEY, SIGNING_KEY } from "../support/audit-chain.ts";
 

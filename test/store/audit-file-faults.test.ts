@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { asText } from "../../src/audit/record.ts";
 import { listAuditFiles } from "../../src/store/audit-file-names.ts";
-import { searchDirectory, verifyDirectory } from "../../src/store/audit-file-read.ts";
+import { searchDirectory } from "../../src/store/audit-search.ts";
+import { verifyDirectory } from "../../src/store/audit-verify.ts";
 import { PUBLIC_KEY } from "../support/audit-chain.ts";
 
 const WRITER = fileURLToPath(new URL("../support/audit-writer.ts", import.meta.url));

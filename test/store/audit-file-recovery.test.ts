@@ -3,7 +3,8 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listAuditFiles } from "../../src/store/audit-file-names.ts";
-import { searchDirectory, verifyDirectory } from "../../src/store/audit-file-read.ts";
+import { searchDirectory } from "../../src/store/audit-search.ts";
+import { verifyDirectory } from "../../src/store/audit-verify.ts";
 import { AuditFile } from "../../src/store/audit-file.ts";
 import { PUBLIC_KEY, SIGNING_KEY } from "../support/audit-chain.ts";
 
