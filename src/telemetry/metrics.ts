@@ -276,17 +276,9 @@ export class Metrics {
     labelNames: readonly Label[],
     collect?: (counter: Counter<Label>) => void,
   ): Counter<Label> {
-    const counter = new Counter<Label>({
-      name: `twokey_${name}`,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      ...(collect && {
-        collect(): void {
-          counter.reset();
-          collect(counter);
-        },
-      }),
+    const counter: Counter<Label> = new Counter<Label>({
+      ...this.#named(name, help, labelNames),
+      ...afresh(() => counter, collect),
     });
     return counter;
   }
@@ -297,19 +289,19 @@ export class Metrics {
     labelNames: readonly Label[],
     collect?: (gauge: Gauge<Label>) => void,
   ): Gauge<Label> {
-    const gauge = new Gauge<Label>({
-      name: `twokey_${name}`,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      ...(collect && {
-        collect(): void {
-          gauge.reset();
-          collect(gauge);
-        },
-      }),
+    const gauge: Gauge<Label> = new Gauge<Label>({
+      ...this.#named(name, help, labelNames),
+      ...afresh(() => gauge, collect),
     });
     return gauge;
+  }
+
+  #named<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+  ): { name: string; help: string; labelNames: readonly Label[]; registers: Registry[] } {
+    return { name: `twokey_${name}`, help, labelNames, registers: [this.#registry] };
   }
 
   #histogram(name: string, help: string): FastHistogram {
@@ -317,4 +309,19 @@ export class Metrics {
     this.#registry.registerMetric(histogram);
     return histogram;
   }
+}
+
+/** What makes a metric's samples at each scrape, where it is not fed meanwhile. */
+function afresh<M extends { reset: () => void }>(
+  metric: () => M,
+  collect: ((metric: M) => void) | undefined,
+): { readonly collect: () => void } | undefined {
+  return (
+    collect && {
+      collect: () => {
+        metric().reset();
+        collect(metric());
+      },
+    }
+  );
 }

@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { promisify } from "node:util";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import type { Alert } from "../../src/alerts/alert.ts";
@@ -71,6 +73,16 @@ it("DROP DATABASE reaches the webhook within a second of being typed, with who, 
   const seconds = ((received?.atMs ?? Infinity) - typedAtMs) / 1000;
   process.stdout.write(`DROP DATABASE typed to webhook received: ${seconds.toFixed(3)} s\n`);
   expect(seconds).toBeLessThan(5);
+
+  const askedAtMs = performance.now();
+  const search = ["audit", "search", "--config", at.configFile, "--json"];
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...["--import", "tsx", "src/main.ts", ...search],
+    ...["--sql", "drop database", "--event", "statement.decided"],
+  ]);
+  const answeredIn = (performance.now() - askedAtMs) / 1000;
+  process.stdout.write(`From the webhook to who by the CLI: ${answeredIn.toFixed(3)} s\n`);
+  expect(stdout).toContain('"person":"alice"');
 
   const [alert] = alerts();
   const request = /Request (R-\w+)/.exec(refused.detail ?? "")?.[1];
