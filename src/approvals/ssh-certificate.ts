@@ -28,9 +28,9 @@ function parseCertificate(blob: Buffer): SshPublicKey {
   const { algorithm, key } = readKeyOfType(type, reader);
   const fields = blob.subarray(keyStart, reader.offset());
 
-  reader.uint64(); // serial number
+  const serial = reader.uint64();
   if (reader.uint32() !== USER_CERTIFICATE) throw new Malformed("certificate is not a user's");
-  reader.string(); // key id
+  const keyId = reader.string().toString("latin1");
   const principals = readPrincipals(reader.string());
   const validAfter = readTime(reader.uint64());
   const validBefore = readTime(reader.uint64());
@@ -52,7 +52,7 @@ function parseCertificate(blob: Buffer): SshPublicKey {
     algorithm,
     key,
     blob: Buffer.concat([sshString(type), fields]),
-    certificate: { authority, principals, validAfter, validBefore },
+    certificate: { authority, serial, keyId, principals, validAfter, validBefore },
   };
 }
 

@@ -31,6 +31,9 @@ export interface SshPublicKey {
 
 export interface SshCertificate {
   readonly authority: SshPublicKey;
+  readonly serial: bigint;
+  /** A character a byte. */
+  readonly keyId: string;
   readonly principals: readonly string[];
   readonly validAfter: Instant | undefined;
   readonly validBefore: Instant | undefined;

@@ -28,12 +28,13 @@ export function verifySignatureBlob(
   const hardware = key.type.startsWith("sk-")
     ? { flags: reader.byte(), counter: reader.uint32() }
     : undefined;
+  const passkey = type === PASSKEY_SIGNATURE ? readPasskeyData(reader) : undefined;
   reader.end();
 
   if (hardware !== undefined && (hardware.flags & FLAG_USER_PRESENT) === 0) {
     return { kind: "nobody_present" };
   }
-  return isSignatureOf(key, { type, raw, hardware, signed })
+  return isSignatureOf(key, { type, raw, hardware, passkey, signed })
     ? { kind: "valid" }
     : { kind: "wrong_signature" };
 }
@@ -42,11 +43,17 @@ interface RawSignature {
   readonly type: string;
   readonly raw: Buffer;
   readonly hardware: { readonly flags: number; readonly counter: number } | undefined;
+  readonly passkey: PasskeyData | undefined;
   readonly signed: Buffer;
 }
 
-function isSignatureOf(key: SshPublicKey, { type, raw, hardware, signed }: RawSignature): boolean {
+function isSignatureOf(key: SshPublicKey, signature: RawSignature): boolean {
+  const { type, raw, hardware, passkey, signed } = signature;
   const { algorithm } = key;
+  if (passkey !== undefined && algorithm.kind === "sk-ecdsa") {
+    const bytes = passkeyBytes(algorithm.application, { hardware, passkey, signed });
+    return bytes !== undefined && verifyEcdsa(key, algorithm.curve, raw, bytes);
+  }
   if (algorithm.kind !== "rsa" && type !== key.type) {
     throw new Malformed(`signature of type ${type} by a key of type ${key.type}`);
   }
@@ -80,6 +87,53 @@ function hardwareBytes(
     Buffer.of(hardware.flags),
     sshUint32(hardware.counter),
     createHash("sha256").update(signed).digest(),
+  ]);
+}
+
+/** A browser's signature with a passkey (PROTOCOL.u2f, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"). */
+const PASSKEY_SIGNATURE = "webauthn-sk-ecdsa-sha2-nistp256@openssh.com";
+
+interface PasskeyData {
+  readonly origin: string;
+  /** What the browser says of itself, JSON, as it was signed. */
+  readonly clientData: Buffer;
+  readonly extensions: Buffer;
+}
+
+const FLAG_ATTESTED = 0x40;
+const FLAG_EXTENSIONS = 0x80;
+
+function readPasskeyData(reader: SshReader): PasskeyData {
+  return { origin: reader.text(), clientData: reader.string(), extensions: reader.string() };
+}
+
+/**
+ * What the authenticator signed, where the browser's data begins exactly as browsers write it (WebAuthn §5.8.1.2): the
+ * challenge is all that SSHSIG signs, which holds the namespace and the message's hash.
+ *
+ * @returns `undefined` for data of another challenge or origin, or that no browser would make
+ */
+function passkeyBytes(
+  application: string,
+  {
+    hardware,
+    passkey: { origin, clientData, extensions },
+    signed,
+  }: { hardware: RawSignature["hardware"]; passkey: PasskeyData; signed: Buffer },
+): Buffer | undefined {
+  if (hardware === undefined || origin.includes('"')) return undefined;
+  const { flags, counter } = hardware;
+  const hasExtensions = (flags & FLAG_EXTENSIONS) !== 0;
+  if ((flags & FLAG_ATTESTED) !== 0 || hasExtensions !== extensions.length > 0) return undefined;
+  const challenge = signed.toString("base64url");
+  const beginning = `{"type":"webauthn.get","challenge":"${challenge}","origin":"${origin}"`;
+  if (!clientData.subarray(0, beginning.length).equals(Buffer.from(beginning))) return undefined;
+  return Buffer.concat([
+    createHash("sha256").update(application).digest(),
+    Buffer.of(flags),
+    sshUint32(counter),
+    extensions,
+    createHash("sha256").update(clientData).digest(),
   ]);
 }
 

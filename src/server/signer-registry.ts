@@ -20,7 +20,9 @@ export class SignerRegistry {
   /** @throws Malformed, or an error of the file system, for a file that is no use from the start */
   constructor({ approvals }: Pick<Config, "approvals">, directory: Directory, log: Log) {
     const { allowedSignersFile, revokedKeysFile } = approvals;
-    this.#signers = new WatchedFile(allowedSignersFile, parseAllowedSigners, NOBODY, log);
+    const parseSigners = (bytes: Buffer): Registry["signers"] =>
+      parseAllowedSigners(bytes.toString("utf8"));
+    this.#signers = new WatchedFile(allowedSignersFile, parseSigners, NOBODY, log);
     this.#revoked = new WatchedFile(revokedKeysFile, parseRevokedKeys, NO_REVOKED_KEYS, log);
     this.#directory = directory;
   }
@@ -38,19 +40,19 @@ export class SignerRegistry {
 
 class WatchedFile<T> {
   readonly #path: string | undefined;
-  readonly #parse: (text: string) => T;
+  readonly #parse: (bytes: Buffer) => T;
   readonly #log: Log;
   #value: T | undefined;
   #version = "";
 
-  constructor(path: string | undefined, parse: (text: string) => T, absent: T, log: Log) {
+  constructor(path: string | undefined, parse: (bytes: Buffer) => T, absent: T, log: Log) {
     this.#path = path;
     this.#parse = parse;
     this.#log = log;
     this.#value = absent;
     if (path === undefined) return;
     this.#version = versionOf(path);
-    this.#value = parse(readFileSync(path, "utf8"));
+    this.#value = parse(readFileSync(path));
   }
 
   /** `undefined` while the file is no use. */
@@ -60,7 +62,7 @@ class WatchedFile<T> {
       const version = versionOf(this.#path);
       if (version !== this.#version) {
         this.#value = undefined;
-        this.#value = this.#parse(readFileSync(this.#path, "utf8"));
+        this.#value = this.#parse(readFileSync(this.#path));
         this.#version = version;
       }
     } catch (error) {

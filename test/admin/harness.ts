@@ -13,6 +13,7 @@ import { parseAllowedSigners } from "../../src/approvals/allowed-signers.ts";
 import { ed25519KeyPair, type Ed25519KeyPair } from "../../src/approvals/ssh-private-key.ts";
 import { formatPublicKey } from "../../src/approvals/ssh-key.ts";
 import { signSshsig } from "../../src/approvals/sshsig.ts";
+import { NO_REVOKED_KEYS } from "../../src/approvals/revoked-keys.ts";
 import type { AuditRecord } from "../../src/audit/record.ts";
 import { openLog } from "../../src/telemetry/log.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -30,7 +31,7 @@ export function newRegistry(): Registry {
   );
   return {
     signers: parseAllowedSigners(lines.join("")),
-    revoked: new Set(),
+    revoked: NO_REVOKED_KEYS,
     groups: new Map(Object.entries(ROLES)),
   };
 }

@@ -41,7 +41,7 @@ interface Case {
   readonly text?: string;
   readonly signature: string;
   readonly signers: string;
-  readonly revoked?: string;
+  readonly revoked?: string | Buffer;
   readonly principal?: string;
 }
 
@@ -71,7 +71,7 @@ function theirs({ text = TEXT, signature, signers, revoked, principal = "bob" }:
   return status === 0;
 }
 
-function path(name: string, content: string): string {
+function path(name: string, content: string | Buffer): string {
   const file = join(folder, name);
   writeFileSync(file, content, { mode: 0o600 });
   return file;
@@ -290,6 +290,161 @@ describe.skipIf(!isInstalled)("certificates", () => {
   });
 });
 
+describe.skipIf(!isInstalled)("a binary revocation list", () => {
+  const authority = isInstalled ? generate("ed25519") : { file: "", publicKey: "" };
+  const key = isInstalled ? generate("ecdsa", "256") : authority;
+  const other = isInstalled ? generate("ed25519") : authority;
+  const certify = ["-q", "-s", authority.file, "-I", "bob@laptop", "-n", "bob", "-z", "1042"];
+  if (isInstalled) keygen([...certify, `${key.file}.pub`]);
+  const signedBy = (file: string): string =>
+    keygen(["-q", "-Y", "sign", "-f", file, "-n", APPROVAL_NAMESPACE], TEXT);
+  const plain = isInstalled
+    ? { signature: signedBy(key.file), signers: `bob ${key.publicKey}` }
+    : { signature: "", signers: "" };
+  const certified = isInstalled
+    ? {
+        signature: signedBy(`${key.file}-cert.pub`),
+        signers: `bob cert-authority ${authority.publicKey}`,
+      }
+    : plain;
+
+  /** As ssh-keygen makes it of these lines ("KEY REVOCATION LISTS"), for certificates of one authority or of any. */
+  function krl(lines: string, forAny = false): Buffer {
+    const file = join(folder, `krl-${++generated}`);
+    const of = ["-s", forAny ? "none" : `${authority.file}.pub`];
+    keygen(["-q", "-k", "-f", file, ...of, path("krl-lines", lines)]);
+    return readFileSync(file);
+  }
+
+  it.each<[string, string, boolean, boolean]>([
+    ["the key", `KEY`, true, true],
+    ["the key's SHA-256", "sha256: KEY", true, true],
+    ["the key's SHA-1", "sha1: KEY", true, true],
+    ["its authority", "AUTHORITY", false, true],
+    ["the certificate's serial number", "serial: 1042", false, true],
+    ["a range of serial numbers", "serial: 1000-1100", false, true],
+    ["many serial numbers", bitmap(1042), false, true],
+    ["the certificate's id", "id: bob@laptop", false, true],
+    ["another key", "OTHER", false, false],
+    ["another serial number", "serial: 1041", false, false],
+    ["many others", bitmap(1043), false, false],
+    ["another id", "id: bob@desktop", false, false],
+  ])("of %s: ssh-keygen agrees", (_, spec, revokesKey, revokesCertificate) => {
+    const lines = spec
+      .replace("KEY", key.publicKey)
+      .replace("AUTHORITY", authority.publicKey)
+      .replace("OTHER", other.publicKey);
+    const revoked = krl(lines);
+    const asPlain = { ...plain, revoked };
+    expect([ours(asPlain), theirs(asPlain)]).toEqual([!revokesKey, !revokesKey]);
+    const asCertified = { ...certified, revoked };
+    const isGood = !revokesCertificate;
+    expect([ours(asCertified), theirs(asCertified)]).toEqual([isGood, isGood]);
+  });
+
+  it("is about another authority's certificates, or any's", () => {
+    const file = join(folder, `krl-${++generated}`);
+    const lines = path("krl-lines", "serial: 1042");
+    keygen(["-q", "-k", "-f", file, "-s", `${other.file}.pub`, lines]);
+    const others = { ...certified, revoked: readFileSync(file) };
+    expect([ours(others), theirs(others)]).toEqual([true, true]);
+    const any = { ...certified, revoked: krl("id: bob@laptop", true) };
+    expect([ours(any), theirs(any)]).toEqual([false, false]);
+  });
+
+  it("that is damaged is no use to either", () => {
+    const good = krl(`${key.publicKey}\nserial: 1-9`);
+    expect(() => parseRevokedKeys(good.subarray(0, -1))).toThrow("ends too early");
+    expect(() => parseRevokedKeys(Buffer.concat([good, Buffer.of(9, 0, 0, 0, 0)]))).toThrow(
+      "unknown type",
+    );
+    expect(theirs({ ...certified, revoked: good.subarray(0, -1) })).toBe(false);
+  });
+});
+
+/** So many serial numbers around this one that ssh-keygen writes them as a bitmap. */
+function bitmap(serial: number): string {
+  return Array.from({ length: 40 }, (_, index) => `serial: ${serial + 2 * index}`).join("\n");
+}
+
+describe.skipIf(!isInstalled)("a passkey's signatures, from a browser played by the test", () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const type = "sk-ecdsa-sha2-nistp256@openssh.com";
+  const key = Buffer.concat([sshString(type), publicPart(publicKey), sshString("twokey.example")]);
+  const signers = `bob ${type} ${key.toString("base64")}`;
+  const good: Case = { signature: passkeySignature(), signers };
+
+  /** What a browser would hand over for the challenge that SSHSIG signs, in OpenSSH's form. */
+  function passkeySignature(
+    changed: {
+      readonly origin?: string;
+      readonly claimed?: string;
+      readonly kind?: string;
+      readonly flags?: number;
+      readonly text?: string;
+    } = {},
+  ): string {
+    const { origin = "https://twokey.example", kind = "webauthn.get", flags = 0x05 } = changed;
+    const hash = createHash("sha512")
+      .update(changed.text ?? TEXT)
+      .digest();
+    const signed = Buffer.concat([
+      Buffer.from("SSHSIG"),
+      ...[APPROVAL_NAMESPACE, "", "sha512"].map((part) => sshString(part)),
+      sshString(hash),
+    ]);
+    const clientData = Buffer.from(
+      `{"type":"${kind}","challenge":"${signed.toString("base64url")}","origin":"${origin}","crossOrigin":false}`,
+    );
+    const sha256 = (data: Buffer | string): Buffer => createHash("sha256").update(data).digest();
+    const authenticatorData = Buffer.concat([
+      sha256("twokey.example"),
+      Buffer.of(flags),
+      sshUint32(7),
+    ]);
+    const raw = rawSign("sha256", Buffer.concat([authenticatorData, sha256(clientData)]), {
+      key: privateKey,
+      dsaEncoding: "ieee-p1363",
+    });
+    const blob = Buffer.concat([
+      sshString("webauthn-sk-ecdsa-sha2-nistp256@openssh.com"),
+      sshString(mpints(raw)),
+      Buffer.of(flags),
+      sshUint32(7),
+      sshString(changed.claimed ?? origin),
+      sshString(clientData),
+      sshString(""),
+    ]);
+    return armored(key, blob);
+  }
+
+  it("are accepted by both: OpenSSH has a form for them", () => {
+    expect([ours(good), theirs(good)]).toEqual([true, true]);
+  });
+
+  it.each<[string, Case]>([
+    ["another document", { ...good, text: TEXT.replace("shop", "hr") }],
+    ["another person", { ...good, signers: signers.replace("bob", "carol") }],
+    ["a revoked passkey", { ...good, revoked: signers.replace("bob ", "") }],
+    ["a challenge of another document", { ...good, signature: passkeySignature({ text: "x" }) }],
+    [
+      "the making of a passkey",
+      { ...good, signature: passkeySignature({ kind: "webauthn.create" }) },
+    ],
+    [
+      "another origin than it says",
+      { ...good, signature: passkeySignature({ claimed: "https://evil.example" }) },
+    ],
+    ["data of attestation", { ...good, signature: passkeySignature({ flags: 0x45 }) }],
+  ])("are refused by both for %s", (_, each) => {
+    expect([ours(each), theirs(each)]).toEqual([false, false]);
+  });
+
+  it("are refused by us where nobody was present", () => {
+    expect(ours({ ...good, signature: passkeySignature({ flags: 0 }) })).toBe(false);
+  });
+});
+
 describe.skipIf(!isInstalled)("allowed_signers", () => {
   const readable = SIGNER_LINES.filter(([line]) => !line.includes('""'));
   it.each(readable)("%s  for %s: %s, and ssh-keygen agrees", (line, principal, kind) => {
@@ -321,9 +476,14 @@ function deviceSignature(
     privateKey.asymmetricKeyType === "ed25519"
       ? rawSign(null, signed, privateKey)
       : mpints(rawSign("sha256", signed, { key: privateKey, dsaEncoding: "ieee-p1363" }));
+  return armored(key, Buffer.concat([sshString(type), sshString(raw), after]), "sha256");
+}
+
+function armored(key: Buffer, signature: Buffer, hash = "sha512"): string {
+  const head = [APPROVAL_NAMESPACE, "", hash].map((part) => sshString(part));
   const blob = Buffer.concat([
     ...[Buffer.from("SSHSIG"), sshUint32(1), sshString(key), ...head],
-    sshString(Buffer.concat([sshString(type), sshString(raw), after])),
+    sshString(signature),
   ]);
   return `-----BEGIN SSH SIGNATURE-----\n${blob.toString("base64")}\n-----END SSH SIGNATURE-----\n`;
 }
