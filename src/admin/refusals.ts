@@ -1,5 +1,6 @@
 import type { BadSignature, BoundMember, DoesNotCount } from "../approvals/admit.ts";
 import type { RefusedTransition } from "../approvals/request.ts";
+import type { SignatureRefused } from "../approvals/covers.ts";
 import { Problem } from "./problem.ts";
 
 /** Why a signature doesn't count, in words for the person who signed. */
@@ -46,6 +47,18 @@ export function approvalRefused(because: DoesNotCount): Problem {
       return refused(`the rule allows at most ${because.maxUses} uses`);
     case "reason_missing":
       return refused("the rule asks for a reason", "give it with --reason");
+  }
+}
+
+/** Why a signature that was taken does not count at its use, in the same words. */
+export function signatureRefused(because: SignatureRefused): string {
+  switch (because.kind) {
+    case "used_up":
+      return "the approval has been used up";
+    case "same_person_twice":
+      return "the same person or key has signed twice";
+    default:
+      return approvalRefused(because).message;
   }
 }
 

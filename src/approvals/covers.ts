@@ -48,7 +48,7 @@ interface NotCovered {
       };
 }
 
-type SignatureRefused = DoesNotCount | { readonly kind: "used_up" | "same_person_twice" };
+export type SignatureRefused = DoesNotCount | { readonly kind: "used_up" | "same_person_twice" };
 
 const DEMAND_MEMBERS = ["requester", "database", "environment", "upstream", "rule"] as const;
 type DemandMember = (typeof DEMAND_MEMBERS)[number];

@@ -5,6 +5,7 @@ import path from "node:path";
 import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
 import type { Checks } from "../admin/health.ts";
 import type { SilenceDesk } from "../admin/watch-routes.ts";
+import { signatureRefused } from "../admin/refusals.ts";
 import type { RequestStore } from "../approvals/request-store.ts";
 import { formatInstant } from "../approvals/instant.ts";
 import { LoginThrottle } from "../auth/login-throttle.ts";
@@ -124,6 +125,13 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         registry: () => registry.now(now()),
         instance,
         requestSeconds: Math.floor(config.approvals.requestsExpireMs / 1000),
+        onRefused: (request, because) => {
+          audit.append({
+            event: "approval.rejected",
+            request,
+            reason: signatureRefused(because),
+          });
+        },
         onCancelled: (request, person) => {
           audit.append({ event: "request.closed", request, outcome: "cancelled", person });
           metrics.request("cancelled");

@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { addAbortListener } from "node:events";
 import type { Registry } from "../approvals/admit.ts";
-import { covers, isSigned, type Coverage, type Demand } from "../approvals/covers.ts";
+import {
+  covers,
+  isSigned,
+  type Coverage,
+  type Demand,
+  type SignatureRefused,
+} from "../approvals/covers.ts";
 import { addSeconds, formatInstant, type Instant } from "../approvals/instant.ts";
 import type { RequestId } from "../approvals/request-id.ts";
 import { sha256 } from "../base/digest.ts";
@@ -21,6 +27,8 @@ export interface ApprovalDeskOptions {
   /** Which replica this is. */
   readonly instance: string;
   readonly requestSeconds: number;
+  /** Puts on record why a signature that is there does not count: once for each reason. */
+  readonly onRefused: (id: RequestId, because: SignatureRefused) => void;
   /** Puts on record that a request was taken back. */
   readonly onCancelled: (id: RequestId, by: string) => void;
   readonly now: () => Date;
@@ -29,6 +37,7 @@ export interface ApprovalDeskOptions {
 /** Where a session asks whether somebody has signed, takes a use, and opens a request where nobody has. */
 export class ApprovalDesk {
   readonly #options: ApprovalDeskOptions;
+  readonly #told = new Set<string>();
 
   constructor(options: ApprovalDeskOptions) {
     this.#options = options;
@@ -43,7 +52,26 @@ export class ApprovalDesk {
       statement: sha256(demand.sql),
       limit: 200,
     });
-    return covers(requests, demand, { registry: this.#options.registry(), now: this.#now() });
+    const coverage = covers(requests, demand, {
+      registry: this.#options.registry(),
+      now: this.#now(),
+    });
+    if (coverage.kind === "not_covered") this.#tellWhy(coverage);
+    return coverage;
+  }
+
+  /** A signature that was good when it was taken and is not now: revoked, run out, or changed in the store. */
+  #tellWhy({ reasons }: Extract<Coverage, { kind: "not_covered" }>): void {
+    for (const { request, because } of reasons) {
+      if (because.kind !== "too_few_signatures") continue;
+      for (const refused of because.refused) {
+        const key = `${request} ${JSON.stringify(refused)}`;
+        if (this.#told.has(key)) continue;
+        if (this.#told.size >= MAX_TOLD) this.#told.clear();
+        this.#told.add(key);
+        this.#options.onRefused(request, refused);
+      }
+    }
   }
 
   /**
@@ -137,6 +165,8 @@ export class ApprovalDesk {
 }
 
 const LONGEST_WAIT_MS = 60_000;
+
+const MAX_TOLD = 1000;
 
 function untilMs({ expiresAt }: Request, now: Instant): number {
   return Math.max(1000, Date.parse(expiresAt) - Date.parse(now));

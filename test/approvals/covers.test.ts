@@ -16,6 +16,7 @@ import {
 } from "../../src/approvals/request.ts";
 import { parseRevokedKeys } from "../../src/approvals/revoked-keys.ts";
 import { formatPublicKey } from "../../src/approvals/ssh-key.ts";
+import { canonicalJson, type Json } from "../../src/base/canonical-json.ts";
 import type { ApprovalTerms } from "../../src/policy/decision.ts";
 import {
   ALICE,
@@ -43,6 +44,14 @@ const DEMAND: Demand = {
   parameters: "none",
   terms: TERMS,
 };
+
+/** Another value of the same shape, where there is one. */
+function tampered(value: unknown): unknown {
+  if (typeof value === "number") return value + 1;
+  if (typeof value === "string") return value.replace(/.$/, (last) => (last === "0" ? "1" : "0"));
+  if (Array.isArray(value)) return [...(value as unknown[]), approvedStatement("x", "none")];
+  return { ...(value as object), more: 1 };
+}
 
 /** Alice is one of these. */
 const BREAK = { breakGlass: ["seniors"] };
@@ -257,6 +266,34 @@ describe("a signature does not count", () => {
   ])("with its row in the store changed: %s", (_, change, reason) => {
     const request = { ...byBob, approvals: byBob.approvals.map(change) };
     expect(whyNot(request)).toEqual([reason]);
+  });
+
+  it("with any member of the document edited, one at a time", () => {
+    const asked = {
+      ...ASKED,
+      submitter: "sue",
+      access: { role: "dba", seconds: 60 },
+      statements: [],
+      terms: { ...TERMS, recycleSeconds: 60 },
+    };
+    const whole = requestWith(
+      (r) => [approvalBy("bob", r, { act: "review", impact: { rows: 1 }, reason: "agreed" })],
+      asked,
+    );
+    const [signed = { document: "{}", signature: "" }] = whole.approvals;
+    const members = Object.keys(JSON.parse(signed.document) as object);
+    expect(members).toHaveLength(20);
+    for (const member of members) {
+      const document = JSON.parse(signed.document) as Record<string, unknown>;
+      document[member] = tampered(document[member]);
+      const each = { document: canonicalJson(document as Json), signature: signed.signature };
+      const context = { request: whole, terms: asked.terms, registry: REGISTRY, now: NOW };
+      const admission = admit(each, context);
+      expect([member, admission.kind]).toEqual([member, "does_not_count"]);
+      if (admission.kind === "counts") continue;
+      // Either it is no document any more, or it is not what was signed.
+      expect(["malformed_document", "bad_signature"]).toContain(admission.because.kind);
+    }
   });
 
   it("for what the store says was asked, if that was changed afterwards", () => {

@@ -251,6 +251,25 @@ describe("a statement that needs a second person", () => {
     expect(await alice.show(id)).toMatchObject({ state: "expired" });
   });
 
+  it("is refused when the signature was changed in the store, with the reason on record", async () => {
+    const client = await connect();
+    const id = requestOf(await refusal(client.query(DROP)));
+    await bob.approve(id);
+    const store = new Database(storeFile());
+    const change = (from: string, to: string): void => {
+      const sql = "UPDATE requests SET body = replace(body, ?, ?) WHERE id = ?";
+      store.prepare(sql).run([from, to, id]);
+    };
+    const use = '\\"uses\\":1';
+    change(use, '\\"uses\\":9');
+    expect(requestOf(await refusal(client.query(DROP)))).not.toBe(id);
+    store.close();
+    const reasons = auditOf(world)
+      .filter(({ event, request }) => event === "approval.rejected" && request === id)
+      .map(({ reason }) => reason);
+    expect(reasons).toEqual(["the signature does not match the document"]);
+  });
+
   it("can be signed for ahead of time", async () => {
     const submitted = { database: "shop", statements: [DROP], reason: "OPS-7" };
     const { id, reason } = viewOf(await alice.call("POST", "/requests", submitted));
