@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseApprovalDocument } from "../../src/approvals/document.ts";
-import { fingerprint, formatPublicKey } from "../../src/approvals/ssh-key.ts";
+import { formatPublicKey } from "../../src/approvals/ssh-key.ts";
+import { parseRevokedKeys } from "../../src/approvals/revoked-keys.ts";
 import { signSshsig } from "../../src/approvals/sshsig.ts";
 import { canonicalJson } from "../../src/base/canonical-json.ts";
 import { AuditUnavailable } from "../../src/base/errors.ts";
@@ -240,7 +241,7 @@ describe("an approval", () => {
   it("is refused by a key that was revoked after signing in", async () => {
     const id = await admin.open(asked());
     const document = await documentOf(id);
-    const revoked = new Set([fingerprint(keyOf("bob").publicKey)]);
+    const revoked = parseRevokedKeys(formatPublicKey(keyOf("bob").publicKey));
     admin.registry.current = { ...newRegistry(), revoked };
     expect(await handIn(id, document, sign("bob", document))).toMatchObject({ status: 401 });
   });

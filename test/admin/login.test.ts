@@ -1,6 +1,7 @@
+import { parseRevokedKeys } from "../../src/approvals/revoked-keys.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APPROVAL_NAMESPACE, signSshsig } from "../../src/approvals/sshsig.ts";
-import { fingerprint } from "../../src/approvals/ssh-key.ts";
+import { formatPublicKey } from "../../src/approvals/ssh-key.ts";
 import { keyOf, openTestAdmin, type Answer, type TestAdmin } from "./harness.ts";
 
 let admin: TestAdmin;
@@ -166,7 +167,7 @@ describe("a token", () => {
     const before = admin.registry.current;
     admin.registry.current = { ...before, signers: { signers: [] } };
     expect(await whoAmI(token)).toBe(401);
-    const revoked = new Set([fingerprint(keyOf("bob").publicKey)]);
+    const revoked = parseRevokedKeys(formatPublicKey(keyOf("bob").publicKey));
     admin.registry.current = { ...before, revoked };
     expect(await whoAmI(token)).toBe(401);
     admin.registry.current = before;

@@ -16,7 +16,7 @@ export class ApiPerson {
   readonly #url: string;
   #token: string | undefined;
 
-  constructor({ adminUrl }: TestTwokey, person: TestPerson) {
+  constructor({ adminUrl }: Pick<TestTwokey, "adminUrl">, person: TestPerson) {
     this.#url = `${adminUrl}/api/v1`;
     this.person = person;
   }
