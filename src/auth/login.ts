@@ -23,7 +23,7 @@ export interface Proof {
 }
 
 /** Enough of a password to log in by SCRAM where the same verifier is kept. */
-export interface ScramCredential {
+interface ScramCredential {
   readonly verifier: ScramVerifier;
   readonly clientKey: Secret<Buffer>;
 }

@@ -15,7 +15,7 @@ import type { TokenFailure } from "./login.ts";
 import { ProviderMetadata } from "./provider-metadata.ts";
 
 /** Where the keys are that an issuer signs with. */
-export type TokenKeys =
+type TokenKeys =
   /** Its metadata tells (OpenID Connect Discovery). */
   | { readonly from: "discovery" }
   | { readonly from: "url"; readonly url: string }
