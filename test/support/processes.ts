@@ -15,16 +15,8 @@ export class Program {
   #stdout = "";
   #stderr = "";
 
-  /** @param under - what a shell does first, such as `ulimit -n 60` */
-  constructor(
-    args: readonly string[],
-    env: NodeJS.ProcessEnv = process.env,
-    under: readonly string[] = [],
-  ) {
-    const command = [process.execPath, "src/main.ts", ...args];
-    const shell = ["bash", "-c", [...under, 'exec "$0" "$@"'].join("; ")];
-    const [program = "", ...words] = under.length === 0 ? command : [...shell, ...command];
-    const child = spawn(program, words, {
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    const child = spawn(process.execPath, ["src/main.ts", ...args], {
       env: withSources(env),
       stdio: ["ignore", "pipe", "pipe"],
     });

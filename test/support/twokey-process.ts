@@ -16,18 +16,12 @@ export interface TwokeyProcess {
   readonly remove: () => void;
 }
 
-export async function startTwokeyProcess({
-  under = [],
-  ...options
-}: TestTwokeyOptions & {
-  /** A shell's words in front of the program, such as `ulimit -n 60;`. */
-  readonly under?: readonly string[];
-}): Promise<TwokeyProcess> {
+export async function startTwokeyProcess(options: TestTwokeyOptions): Promise<TwokeyProcess> {
   const { directory, configFile, people } = await writeTestConfig({
     ...options,
     config: { log: { level: "info" }, ...options.config },
   });
-  const program = new Program(["start", "--config", configFile], process.env, under);
+  const program = new Program(["start", "--config", configFile]);
   const printed = await program.printed('"twokey is listening"');
   const line = printed.split("\n").find((each) => each.includes('"twokey is listening"'));
   const { port, admin } = JSON.parse(line ?? "{}") as { port: number; admin: string };
