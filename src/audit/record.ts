@@ -128,6 +128,8 @@ export interface Events {
     StatementFields & {
       readonly request?: string | undefined;
       readonly approval?: string | undefined;
+      /** Which were there, or were taken, because the rule asks for a backup. */
+      readonly backups?: readonly string[] | undefined;
       /** What was bound to `$1`, `$2`, …, as far as the configuration wants it on record. */
       readonly parameters?: readonly RecordedParameter[] | undefined;
     };
@@ -183,6 +185,14 @@ export interface Events {
     readonly outcome: "delivered" | "failed";
     /** `seq` of the record it was about. */
     readonly about?: Seq | undefined;
+  };
+  "backup.started": {
+    readonly backup: string;
+    readonly environment: string;
+    readonly database: string;
+    readonly reason: "schedule" | "statement" | "operator";
+    /** Whose statement waits for it. */
+    readonly person?: string | undefined;
   };
   "backup.finished": {
     readonly backup: string;
@@ -267,6 +277,7 @@ export const EVENTS = [
   "approval.rejected",
   "config.loaded",
   "alert.sent",
+  "backup.started",
   "backup.finished",
   "admin.action",
   "chain.opened",

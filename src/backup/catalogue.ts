@@ -26,6 +26,8 @@ export interface Listing {
 
 const MAX_DOCUMENT_BYTES = 1 << 20;
 const TIMEOUT_MS = 60_000;
+/** Manifests that are read at the same time. */
+const AT_ONCE = 16;
 
 /**
  * Reads what a store holds of one database. What doesn't hold is among `broken`, never among `good`.
@@ -46,13 +48,17 @@ export async function listBackups(
   }
   const good: KnownBackup[] = [];
   const broken: BrokenBackup[] = [];
-  for (const [id, its] of files) {
+  const all = [...files];
+  const readOne = async ([id, its]: (typeof all)[number]): Promise<void> => {
     try {
       good.push(await readBackup(store, { database, id, files: its, trusted }));
     } catch (error) {
       if (!(error instanceof BackupDamaged)) throw error;
       broken.push({ id, why: error.message });
     }
+  };
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    await Promise.all(all.slice(at, at + AT_ONCE).map(readOne));
   }
   const newestFirst = (a: string, b: string): number => (a < b ? 1 : a > b ? -1 : 0);
   good.sort((a, b) => newestFirst(a.manifest.snapshot_at, b.manifest.snapshot_at));

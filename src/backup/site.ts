@@ -107,7 +107,7 @@ export async function takeAt(site: Site, options: TakeOptions): Promise<Manifest
   );
 }
 
-function newBackupId(): BackupId {
+export function newBackupId(): BackupId {
   return makeBackupId(new Date(), randomBytes(3).toString("hex"));
 }
 

@@ -98,7 +98,7 @@ function problemWithApprovers(
   return `asks for ${signatures} of ${approvers.join(", ")}, but only ${able} of the people could sign`;
 }
 
-function checkBackups({ backups, databases }: ConfigText): Mistake[] {
+function checkBackups({ backups, databases, rules }: ConfigText): Mistake[] {
   const names = Object.keys(backups.databases);
   const mistakes = names
     .filter((name) => databases[name] === undefined)
@@ -107,6 +107,15 @@ function checkBackups({ backups, databases }: ConfigText): Mistake[] {
       of: "key",
       message: `"${name}" is not in databases`,
     }));
+  const asking = rules.findIndex((rule) => rule.action !== "block" && rule.backup !== undefined);
+  if (asking >= 0 && names.length === 0) {
+    mistakes.push({
+      path: ["rules", asking, "backup"],
+      of: "key",
+      message:
+        "asks for a backup, but backups.databases has none: nothing would ever be let through",
+    });
+  }
   if (names.length > 0 && backups.encryption === undefined) {
     mistakes.push({
       path: ["backups"],

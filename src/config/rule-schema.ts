@@ -218,10 +218,34 @@ const told = {
   hint: z.string().min(1).max(500).optional().describe("What to do instead."),
 };
 
+const backup = z
+  .union(
+    [
+      z.literal("before"),
+      z.strictObject({
+        before: z
+          .literal("tables")
+          .describe(
+            "Of the tables that a DROP TABLE or TRUNCATE takes without CASCADE; for all else the whole database.",
+          ),
+      }),
+      z.strictObject({
+        max_age: duration({ min: "1m", max: "400d" }).describe("Not older than this."),
+        verified: z.boolean().default(false).describe("And tested: it was restored and compared."),
+      }),
+    ],
+    'must be "before", {before: tables} or {max_age: 24h, verified: true}',
+  )
+  .optional()
+  .describe(
+    "What must be there before it runs: a backup of every database that it reaches, taken now (`before`: outside a " +
+      "transaction, the session waits) or not long ago. Without it the statement is refused.",
+  );
+
 /** One rule. All conditions that are given must hold; within a list, one is enough. */
 export const ruleSchema = z.discriminatedUnion("action", [
   z
-    .strictObject({ ...common, action: z.literal("allow").describe(ACTION) })
+    .strictObject({ ...common, action: z.literal("allow").describe(ACTION), backup })
     .superRefine(({ effects, objects }, context) => {
       refuseVague("allow", { effects, objects }, context, []);
     }),
@@ -238,6 +262,7 @@ export const ruleSchema = z.discriminatedUnion("action", [
       approval: approvalSchema
         .prefault({})
         .describe("Terms of the approval, where `approvals.defaults` won't do."),
+      backup,
     })
     .superRefine(({ unless }, context) => {
       refuseVague("an exception", unless ?? {}, context, ["unless"]);
@@ -246,6 +271,7 @@ export const ruleSchema = z.discriminatedUnion("action", [
 
 export type RuleText = z.output<typeof ruleSchema>;
 export type ConditionsText = NonNullable<RuleText["unless"]>;
+export type BackupText = NonNullable<Extract<RuleText, { action: "allow" }>["backup"]>;
 export type ApprovalText = z.output<typeof approvalSchema>;
 
 /** `effects: {any: [read]}` in a rule that lets pass would let pass a SELECT that deletes: only `only` says enough. */

@@ -1,6 +1,6 @@
-import type { ApprovalTerms } from "../policy/decision.ts";
+import type { ApprovalTerms, BackupTerms } from "../policy/decision.ts";
 import type { Conditions, Rule } from "../policy/rule.ts";
-import type { ApprovalText, ConditionsText, RuleText } from "./rule-schema.ts";
+import type { ApprovalText, BackupText, ConditionsText, RuleText } from "./rule-schema.ts";
 
 /** A rule as the file says it, as the policy reads it. */
 export function toRule(text: RuleText, defaults: ApprovalText): Rule {
@@ -32,7 +32,7 @@ export function toTerms(text: ApprovalText, defaults: ApprovalText): ApprovalTer
 function toOutcome(text: RuleText, defaults: ApprovalText): Rule["outcome"] {
   switch (text.action) {
     case "allow":
-      return { action: "allow" };
+      return { action: "allow", ...toObligation(text.backup) };
     case "block":
       return { action: "block", message: text.message, hint: text.hint };
     case "require_approval":
@@ -41,8 +41,21 @@ function toOutcome(text: RuleText, defaults: ApprovalText): Rule["outcome"] {
         message: text.message,
         hint: text.hint,
         terms: toTerms(text.approval, defaults),
+        ...toObligation(text.backup),
       };
   }
+}
+
+function toObligation(text: BackupText | undefined): { readonly backup?: BackupTerms } {
+  if (text === undefined) return {};
+  const recent = text === "before" || "before" in text ? undefined : text;
+  return {
+    backup: {
+      before: recent !== undefined ? "nothing" : text === "before" ? "database" : "tables",
+      maxAgeSeconds: recent === undefined ? undefined : recent.max_age / 1000,
+      isVerified: recent?.verified ?? false,
+    },
+  };
 }
 
 function toConditions(text: ConditionsText): Conditions {

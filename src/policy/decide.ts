@@ -95,7 +95,10 @@ function outcomeOf(
   { place, statement }: Situation,
   index: number | undefined,
 ): Decision {
-  if (outcome.action === "allow") return allow(rule, place);
+  if (outcome.action === "allow") {
+    const { backup } = outcome;
+    return backup === undefined ? allow(rule, place) : { ...allow(rule, place), backup };
+  }
   const decision = { rule, environment: place.environment, statement: index };
   if (outcome.action === "block") return { ...outcome, ...decision };
   const { recycleSeconds } = outcome.terms;
@@ -179,7 +182,7 @@ function blockReadsDifferently({ statements }: ParsedClassification, place: Plac
   });
 }
 
-function allow(rule: string, { environment }: Place): Decision {
+function allow(rule: string, { environment }: Place): Extract<Decision, { action: "allow" }> {
   return { action: "allow", rule, environment };
 }
 

@@ -22,12 +22,23 @@ export interface ApprovalTerms {
   readonly recycleSeconds: number;
 }
 
+/** The obligation of a fresh backup: unmet, the statement is refused. */
+export interface BackupTerms {
+  /** A backup taken now, once the statement is there: of the tables that it takes where that is enough, or of all. */
+  readonly before: "nothing" | "tables" | "database";
+  /** The newest whole backup is not older. `undefined`: not asked. */
+  readonly maxAgeSeconds: number | undefined;
+  /** And it was restored and compared. */
+  readonly isVerified: boolean;
+}
+
 /** What follows for a statement, and the rule that made it so. Closed: a new action does not compile until handled. */
 export type Decision =
   | {
       readonly action: "allow";
       readonly rule: string;
       readonly environment: string;
+      readonly backup?: BackupTerms | undefined;
     }
   | {
       readonly action: "block";
@@ -50,4 +61,5 @@ export type Decision =
       readonly hint: string | undefined;
       /** What satisfies every statement of the batch, in every environment that it reaches. */
       readonly terms: ApprovalTerms;
+      readonly backup?: BackupTerms | undefined;
     };

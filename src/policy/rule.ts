@@ -1,6 +1,6 @@
 import type { Effect, SqlObject, Warning } from "../sql/classification.ts";
 import type { AuthMethod, Client } from "./client.ts";
-import type { ApprovalTerms } from "./decision.ts";
+import type { ApprovalTerms, BackupTerms } from "./decision.ts";
 import { matchesGlob } from "./glob.ts";
 import { isInNetwork, type Network } from "./network.ts";
 import type { Place } from "./place.ts";
@@ -17,7 +17,7 @@ export interface Rule {
 }
 
 export type Outcome =
-  | { readonly action: "allow" }
+  | { readonly action: "allow"; readonly backup?: BackupTerms | undefined }
   | {
       readonly action: "block";
       readonly message: string | undefined;
@@ -28,6 +28,7 @@ export type Outcome =
       readonly message: string | undefined;
       readonly hint: string | undefined;
       readonly terms: ApprovalTerms;
+      readonly backup?: BackupTerms | undefined;
     };
 
 /** What a rule asks. Each that is given must hold; within a list, one is enough. */

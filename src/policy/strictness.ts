@@ -1,4 +1,4 @@
-import type { ApprovalTerms, Decision } from "./decision.ts";
+import type { ApprovalTerms, BackupTerms, Decision } from "./decision.ts";
 import type { Freeze } from "./freeze.ts";
 
 const STRICTNESS = { allow: 0, require_approval: 1, block: 2 } as const satisfies Record<
@@ -11,6 +11,15 @@ const STRICTNESS = { allow: 0, require_approval: 1, block: 2 } as const satisfie
  * are joined, so that no statement of a batch is signed for on easier terms than alone.
  */
 export function strictest(first: Decision, second: Decision): Decision {
+  const decision = stricter(first, second);
+  if (decision.action === "block" || first.action === "block" || second.action === "block") {
+    return decision;
+  }
+  const backup = joinBackups(first.backup, second.backup);
+  return backup === undefined ? decision : { ...decision, backup };
+}
+
+function stricter(first: Decision, second: Decision): Decision {
   if (first.action === "require_approval" && second.action === "require_approval") {
     const terms = joinTerms(first.terms, second.terms);
     if (terms.approvers.length > 0) return { ...first, terms };
@@ -43,6 +52,22 @@ function joinTerms(a: ApprovalTerms, b: ApprovalTerms): ApprovalTerms {
       ...b.freezes.filter((freeze) => !a.freezes.some((one) => isSame(one, freeze))),
     ],
     recycleSeconds: Math.max(a.recycleSeconds, b.recycleSeconds),
+  };
+}
+
+const BEFORE = ["nothing", "tables", "database"] as const;
+
+/** A backup that satisfies both. */
+function joinBackups(
+  a: BackupTerms | undefined,
+  b: BackupTerms | undefined,
+): BackupTerms | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  const ages = [a.maxAgeSeconds, b.maxAgeSeconds].filter((age) => age !== undefined);
+  return {
+    before: BEFORE.indexOf(a.before) > BEFORE.indexOf(b.before) ? a.before : b.before,
+    maxAgeSeconds: ages.length === 0 ? undefined : Math.min(...ages),
+    isVerified: a.isVerified || b.isVerified,
   };
 }
 

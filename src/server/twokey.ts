@@ -26,6 +26,7 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { openAlerting } from "./alerting.ts";
 import { keepAudit, openAudit } from "./audit-log.ts";
 import { openAuthentication } from "./authentication.ts";
+import { openBackups } from "./backups.ts";
 import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
 import { every } from "./every.ts";
@@ -86,6 +87,8 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     tell = alerting.notice;
     const habits = await Habits.open({ config: config.habits, notice, log, nowMs: Date.now });
     closers.push(() => habits.close());
+    const backups = openBackups(config, { audit, metrics, notice, log, now });
+    closers.push(() => backups.close());
 
     const store = await openRequestStore(config);
     closers.push(() => store.close());
@@ -138,6 +141,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         },
         now,
       }),
+      backups: backups.desk,
       audit,
       recorded: config.audit,
       cancelKeys: new CancelKeys(),

@@ -2,7 +2,7 @@ import { bindParameters } from "../approvals/bound-parameters.ts";
 import { assertNever } from "../base/assert-never.ts";
 import { TwokeyError } from "../base/errors.ts";
 import { decideTimed } from "../policy/decide.ts";
-import type { Decision } from "../policy/decision.ts";
+import type { BackupTerms, Decision } from "../policy/decision.ts";
 import type { Breach, SessionHabits } from "../habits/session-habits.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Classification } from "../sql/classification.ts";
@@ -10,6 +10,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { decodeBoundParameters } from "../wire/decode-frontend.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
+import type { BackupDuty } from "./backup-duty.ts";
 import type { Classifier } from "./classifier.ts";
 import { judge, sharedBy, withText, type Judged, type Subject } from "./judged.ts";
 import {
@@ -34,6 +35,7 @@ export interface GateOptions {
   readonly sql: SessionSql;
   readonly desk: Pick<ApprovalDesk, "settle">;
   readonly secondPerson: SecondPerson;
+  readonly backupDuty: BackupDuty;
   readonly recorder: SessionRecorder;
   /** `undefined` where nothing is configured about whom it is. */
   readonly habits: SessionHabits | undefined;
@@ -129,6 +131,7 @@ export class Gate {
     const { decision, classification } = subject.judged;
     switch (decision.action) {
       case "allow":
+        if (decision.backup !== undefined) return this.#bindIfBackedUp(subject, decision.backup);
         // What planning runs is on record, too: there need not be an Execute.
         return (classification.effects as readonly string[]).includes("opaque")
           ? this.#recordBind(subject)
@@ -149,7 +152,10 @@ export class Gate {
     switch (decision.action) {
       case "allow": {
         const breach = this.#breach(current);
-        return breach === undefined ? this.#record(current) : this.#refuseUnusual(current, breach);
+        if (breach !== undefined) return this.#refuseUnusual(current, breach);
+        if (decision.backup === undefined) return this.#record(current);
+        if (subject.portal?.isApproved === true) return this.#continue(subject);
+        return this.#runIfBackedUp(current, decision.backup);
       }
       case "block":
         return this.#refuseBlocked(current, decision);
@@ -306,10 +312,20 @@ export class Gate {
     const { secondPerson } = this.#options;
     try {
       if (runsByName(subject.judged)) return this.#refuseByName(subject, decision);
+      let backups: readonly string[] | undefined;
       for (;;) {
-        const taken = await secondPerson.take(subject, decision);
+        // A signature is not used up on a statement that then lacks its backup.
+        if (decision.backup !== undefined && backups === undefined) {
+          if (await secondPerson.hasSigned(subject, decision)) {
+            const met = await this.#options.backupDuty.meet(subject, decision.backup);
+            if (met.kind === "unmet") return this.#refuseWithoutBackup(subject, met.refusal);
+            backups = met.backups;
+          }
+        }
+        const isReady = decision.backup === undefined || backups !== undefined;
+        const taken = isReady ? await secondPerson.take(subject, decision) : undefined;
         if (taken !== undefined)
-          return { kind: "forward", execution: await this.#use(subject, taken) };
+          return { kind: "forward", execution: await this.#use(subject, taken, backups) };
         this.#count(subject.judged, "require_approval");
         const refusal = await secondPerson.ask(subject, decision);
         if (refusal !== undefined) return refuse(refusal);
@@ -337,13 +353,51 @@ export class Gate {
   }
 
   /** The use is on record and on disk before it is settled, and settled before the statement is sent. */
-  async #use(subject: Subject, taken: TakenUse): Promise<Execution> {
+  async #use(
+    subject: Subject,
+    taken: TakenUse,
+    backups: readonly string[] | undefined,
+  ): Promise<Execution> {
     const { recorder, desk } = this.#options;
-    const execution = await recorder.approved(subject, taken);
+    const execution = await recorder.approved(subject, taken, backups);
     this.#options.recent.ran(subject.judged, Date.now());
     await desk.settle(taken.use);
     this.#count(subject.judged, "allow");
     return execution;
+  }
+
+  // --- is there a backup -----------------------------------------------------------------------------------
+
+  async #runIfBackedUp(subject: Subject, terms: BackupTerms): Promise<RunVerdict> {
+    const { backupDuty, recorder } = this.#options;
+    try {
+      const met = await backupDuty.meet(subject, terms);
+      if (met.kind === "unmet") return this.#refuseWithoutBackup(subject, met.refusal);
+      const execution = recorder.decided(subject, met.backups);
+      this.#options.recent.ran(subject.judged, Date.now());
+      this.#count(subject.judged, "allow");
+      this.#compare(subject);
+      await recorder.beforeEffect(execution);
+      return { kind: "forward", execution };
+    } catch (error) {
+      return refuseUndecided(error);
+    }
+  }
+
+  /** As with a signature: once there is a portal, it can be run without an `Execute`. */
+  async #bindIfBackedUp(subject: Subject, terms: BackupTerms): Promise<BindVerdict> {
+    const verdict = await this.#runIfBackedUp(subject, terms);
+    if (verdict.kind === "forward" && subject.portal !== undefined) {
+      subject.portal.isApproved = true;
+      this.#approved.set(subject.portal, verdict.execution);
+    }
+    return verdict;
+  }
+
+  #refuseWithoutBackup(subject: Subject, refusal: Refusal): Refused {
+    this.#count(subject.judged, "block");
+    this.#options.recorder.refused(subject);
+    return refuse(refusal);
   }
 
   // --- on record, done or refused ---------------------------------------------------------------------------
@@ -402,8 +456,12 @@ export class Gate {
   }
 }
 
+/** A signature or a backup: what is used for a portal is remembered with it. */
 function needsApproval({ decision }: Judged): boolean {
-  return decision.action === "require_approval";
+  return (
+    decision.action === "require_approval" ||
+    (decision.action === "allow" && decision.backup !== undefined)
+  );
 }
 
 /** Its values were not kept at `Bind`, when no rule asked for a signature. */

@@ -54,6 +54,11 @@ export class Holds {
     }
   }
 
+  /** Tells the frontend how it goes, while it waits. */
+  tell(message: Buffer): void {
+    if (this.#current !== undefined) this.#line?.tell(message);
+  }
+
   /** A CancelRequest. @returns whether there was a statement that waited */
   cancel(): boolean {
     this.#current?.abort("canceled" satisfies HoldEnd);

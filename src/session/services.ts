@@ -8,6 +8,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { UpstreamLink } from "../upstream/connect.ts";
 import type { ApprovalDesk } from "./approval-desk.ts";
+import type { BackupDesk } from "./backup-duty.ts";
 import type { CancelKeys } from "./cancel-keys.ts";
 import type { Classifier } from "./classifier.ts";
 import type { FrontendTls } from "./frontend-tls.ts";
@@ -61,6 +62,7 @@ export interface SessionServices {
   readonly route: (database: string) => Route | undefined;
   readonly policy: () => Policy;
   readonly desk: ApprovalDesk;
+  readonly backups: BackupDesk;
   readonly audit: AuditFile;
   /** What is recorded of bound values. */
   readonly recorded: RecordedValues;

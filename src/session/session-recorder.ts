@@ -123,8 +123,9 @@ export class SessionRecorder {
   }
 
   /** @throws AuditUnavailable */
-  decided(subject: Subject): Execution {
-    return this.#started(subject, this.#decided(subject, subject.judged.decision.action));
+  decided(subject: Subject, backups?: readonly string[]): Execution {
+    const how = backups === undefined ? NOTHING : encodeFragment({ backups });
+    return this.#started(subject, this.#decided(subject, subject.judged.decision.action, how));
   }
 
   /** The next rows of a portal whose execution was approved before. */
@@ -142,7 +143,11 @@ export class SessionRecorder {
   }
 
   /** @throws AuditUnavailable; when it returns, all of it is on disk */
-  async approved(subject: Subject, taken: TakenUse): Promise<Execution> {
+  async approved(
+    subject: Subject,
+    taken: TakenUse,
+    backups?: readonly string[],
+  ): Promise<Execution> {
     const { request, usesLeft } = taken;
     const { session, person, environment, database } = this.#fields;
     const approval = request.approvals.map((_, index) => `${request.id}/${index + 1}`).join(" ");
@@ -156,7 +161,11 @@ export class SessionRecorder {
       approval,
       uses_left: usesLeft,
     });
-    const how = encodeFragment({ request: request.id, approval });
+    const how = encodeFragment({
+      request: request.id,
+      approval,
+      ...(backups !== undefined && { backups }),
+    });
     const decided = this.#decided(subject, "allow", how);
     await this.#audit.synced(decided);
     this.#notice(approvedNotice(this.#fields, subject.judged, taken));

@@ -17,6 +17,7 @@ import { NEWEST_MINOR_VERSION } from "../wire/startup-packet.ts";
 import { authenticate } from "./authenticate.ts";
 import type { CancelKey } from "./cancel-keys.ts";
 import { Gate } from "./gate.ts";
+import { BackupDuty } from "./backup-duty.ts";
 import { Holds } from "./holds.ts";
 import type { Opening } from "./open-frontend.ts";
 import { Relay, type Ending } from "./relay.ts";
@@ -85,6 +86,7 @@ async function openSession(
     recent: () => recent.list(services.recorded.literals),
     now,
   });
+  const backupDuty = new BackupDuty({ situation, desk: services.backups, holds, now });
   const gate = new Gate({
     situation,
     policy,
@@ -92,6 +94,7 @@ async function openSession(
     sql,
     desk,
     secondPerson,
+    backupDuty,
     recorder,
     habits: services.habits(identityOf(situation)),
     recent,

@@ -51,7 +51,7 @@ export class Metrics {
   readonly #bytes = { to_upstream: 0, to_frontend: 0 };
   #cache: () => CacheLookups = () => NO_LOOKUPS;
   #audit: () => AuditStats = () => NO_AUDIT;
-  readonly #backupFinishedAt = new Map<string, number>();
+  readonly #backupSnapshotAt = new Map<string, number>();
 
   readonly #decisionSeconds: FastHistogram;
   readonly #statementSeconds: FastHistogram;
@@ -169,16 +169,13 @@ export class Metrics {
     this.#alerts.inc({ sink: this.#bounded("sink", sink), outcome });
   }
 
-  /** A backup ended now; its age is counted from the last that succeeded. */
   backupFinished(database: string, outcome: "succeeded" | "failed"): void {
-    const label = this.#bounded("database", database);
-    this.#backupRuns.inc({ database: label, outcome });
-    if (outcome === "succeeded") this.#backupFinishedAt.set(label, this.#now());
+    this.#backupRuns.inc({ database: this.#bounded("database", database), outcome });
   }
 
-  /** The newest good backup was made at `atMs`, as the catalogue says after a start. */
+  /** The newest good backup of all of a database is of a snapshot at `atMs`. */
   backupFound(database: string, atMs: number): void {
-    this.#backupFinishedAt.set(this.#bounded("database", database), atMs);
+    this.#backupSnapshotAt.set(this.#bounded("database", database), atMs);
   }
 
   configReloaded(outcome: "applied" | "refused"): void {
@@ -251,10 +248,10 @@ export class Metrics {
   }
 
   #registerBackupAge(): void {
-    const finishedAt = this.#backupFinishedAt;
+    const snapshotAt = this.#backupSnapshotAt;
     const now = this.#now;
     this.#gauge("backup_age_seconds", "Age of the newest good backup", ["database"], (gauge) => {
-      for (const [database, at] of finishedAt) gauge.set({ database }, (now() - at) / 1000);
+      for (const [database, at] of snapshotAt) gauge.set({ database }, (now() - at) / 1000);
     });
   }
 

@@ -123,6 +123,7 @@ function openSession(): Ends {
     sql,
     desk,
     secondPerson,
+    backupDuty: undefined as never,
     recorder,
     habits: undefined,
     recent: new RecentStatements(),

@@ -130,7 +130,6 @@ describe("metrics", () => {
       'twokey_alerts_total{sink="slack",outcome="sent"}': 1,
       'twokey_backup_runs_total{database="shop",outcome="succeeded"}': 1,
       'twokey_backup_runs_total{database="shop",outcome="failed"}': 1,
-      'twokey_backup_age_seconds{database="shop"}': 0,
       'twokey_backup_age_seconds{database="crm"}': 90,
       'twokey_config_reloads_total{outcome="refused"}': 1,
     });
