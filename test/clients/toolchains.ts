@@ -17,6 +17,8 @@ export interface Ran {
 
 export interface Toolchain {
   readonly name: string;
+  /** Where its clients are, when not in one of its name. */
+  readonly folder?: string;
   /** Programs without which its clients are left out; each with arguments that succeed where all is there. */
   readonly needs: readonly (readonly [program: string, ...args: string[]])[];
   /** What decides whether the last installation still serves. */
@@ -33,9 +35,15 @@ export const TOOLCHAINS = {
     needs: [["npm", "--version"]],
     manifests: ["package.json", "package-lock.json"],
     install: [["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]],
-    // The engine that it would download for this is not needed for it.
+    // The engines that it would download are not needed for this.
     build: [
-      ["env", "PRISMA_SCHEMA_ENGINE_BINARY=/bin/true", "node_modules/.bin/prisma", "generate"],
+      [
+        "env",
+        "PRISMA_QUERY_ENGINE_LIBRARY=/bin/true",
+        "PRISMA_SCHEMA_ENGINE_BINARY=/bin/true",
+        "node_modules/.bin/prisma",
+        "generate",
+      ],
     ],
   },
   python: {
@@ -96,15 +104,20 @@ export const TOOLCHAINS = {
     install: [["cargo", "fetch", "--locked", "--quiet"]],
     build: [["cargo", "build", "--locked", "--quiet"]],
   },
+  postgresql: installedBySystem("postgresql", ["dropdb", "--version"], ["psql", "--version"]),
   perl: installedBySystem("perl", ["perl", "-MDBD::Pg", "-MJSON::PP", "-e", "1"]),
   ruby: installedBySystem("ruby", ["ruby", "-rpg", "-rjson", "-e", "1"]),
+  rails: {
+    ...installedBySystem("rails", ["ruby", "-ractive_record", "-rpg", "-e", "1"]),
+    folder: "ruby",
+  },
   php: installedBySystem("php", ["php", "-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
 } as const satisfies Readonly<Record<string, Toolchain>>;
 
 export type ToolchainName = keyof typeof TOOLCHAINS;
 
-function installedBySystem(name: string, need: readonly [string, ...string[]]): Toolchain {
-  return { name, needs: [need], manifests: [], install: [], build: [] };
+function installedBySystem(name: string, ...needs: [string, ...string[]][]): Toolchain {
+  return { name, needs, manifests: [], install: [], build: [] };
 }
 
 /** What keeps its clients from running here, or `undefined`. */
@@ -125,10 +138,10 @@ export async function missingFor(name: ToolchainName): Promise<string | undefine
  */
 export async function prepare(name: ToolchainName): Promise<string> {
   const toolchain: Toolchain = TOOLCHAINS[name];
-  const sources = path.join(SOURCES, name);
-  const folder = path.join(CACHE, name);
+  const sources = path.join(SOURCES, toolchain.folder ?? name);
+  const folder = path.join(CACHE, toolchain.folder ?? name);
   mkdirSync(folder, { recursive: true });
-  cpSync(sources, folder, { recursive: true });
+  if (existsSync(sources)) cpSync(sources, folder, { recursive: true });
   const stamp = path.join(folder, ".installed");
   const wanted = createHash("sha256");
   for (const manifest of toolchain.manifests)

@@ -130,7 +130,7 @@ test("the rules that the how-to shows can be used as they stand", () => {
   const blocks = [...page.matchAll(/```yaml\n(?:rules:\n)?([^`]*)```/g)].map(([, block = ""]) =>
     block.startsWith("- ") ? block.replace(/^(?=.)/gm, "  ") : block,
   );
-  expect(blocks).toHaveLength(3);
+  expect(blocks).toHaveLength(4);
   const directory = mkdtempSync(join(tmpdir(), "twokey-how-to-"));
   try {
     const file = join(directory, "twokey.yaml");
@@ -139,7 +139,7 @@ test("the rules that the how-to shows can be used as they stand", () => {
       .replace("bob: { roles: [engineer]", "bob: { roles: [lead]")
       .replace(/^rules:[^]*/m, "rules:\n");
     writeFileSync(file, around + blocks.reverse().join(""));
-    expect(loadConfig(file, { surroundings: "skip" }).policy.rules).toHaveLength(5);
+    expect(loadConfig(file, { surroundings: "skip" }).policy.rules).toHaveLength(6);
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -1,0 +1,7 @@
+import { connection } from "./story.mjs";
+
+export default {
+  client: "pg",
+  connection,
+  migrations: { directory: "knex-migrations", loadExtensions: [".mjs"] },
+};
