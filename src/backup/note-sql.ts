@@ -115,7 +115,10 @@ const CATALOGUES: readonly (readonly [catalogue: string, where: string, definiti
   ["pg_transform", "true", "NULL"],
 ];
 
-/** Rows `{identity, definition}`; definitions as MD5, since some are long. */
+/**
+ * Rows `{identity, definition}`; definitions as MD5, since some are long. Releases differ in whether they write `pg_catalog.`
+ * before names of their own.
+ */
 export const SCHEMA_OBJECTS = `
 WITH members AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
 objects AS (
@@ -146,7 +149,7 @@ ${CATALOGUES.map(
   SELECT 'subscription ' || quote_ident(subname) AS identity, NULL::text AS definition
   FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
-SELECT i.type || ' ' || i.identity AS identity, md5(o.definition) AS definition
+SELECT i.type || ' ' || replace(i.identity, 'pg_catalog.', '') AS identity, md5(o.definition) AS definition
 FROM objects o, LATERAL pg_identify_object(o.classid, o.objid, 0) i
 WHERE i.identity IS NOT NULL AND NOT EXISTS (SELECT FROM members m WHERE m.classid = o.classid AND m.objid = o.objid)
 UNION ALL SELECT identity, md5(definition) FROM columns
