@@ -8,10 +8,12 @@ import type { AuditRecord } from "../audit/record.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { accessRoutes, type AccessOptions } from "./access-routes.ts";
 import { approvalRoutes, type ApprovalOptions } from "./approval-routes.ts";
 import { healthRoutes, type Checks } from "./health.ts";
 import { loginRoutes } from "./login-routes.ts";
 import { openApiDocument } from "./openapi.ts";
+import { passwordRoutes, type Passwords } from "./password-routes.ts";
 import { Problem, sendProblem, toProblem } from "./problem.ts";
 import { compileSerializer, compileValidator, type Api } from "./schema.ts";
 import { requestRoutes, type RequestOptions } from "./request-routes.ts";
@@ -35,6 +37,7 @@ export interface AdminOptions {
   readonly registry: () => Registry;
   /** Roles whose people see every session and request, and may end sessions. */
   readonly operatorRoles: readonly string[];
+  readonly passwords: Passwords;
   readonly sessions: Sessions;
   readonly silences: SilenceDesk;
   readonly habits: HabitsDesk;
@@ -43,6 +46,7 @@ export interface AdminOptions {
   readonly submit: RequestOptions["submit"];
   /** What a request would do, measured on the server now. */
   readonly impact: ApprovalOptions["impact"];
+  readonly requestAccess: AccessOptions["requestAccess"];
   /** On record when it resolves; when it rejects, what was to be recorded isn't done. */
   readonly audit: (record: AuditRecord) => Promise<void>;
   readonly now: () => number;
@@ -99,9 +103,11 @@ export async function openAdminServer(options: AdminOptions): Promise<AdminServe
   await app.register(
     (api, _options, done) => {
       loginRoutes(api, { ...options, signIn });
+      passwordRoutes(api, options);
       sessionRoutes(api, { ...options, isOperator });
       watchRoutes(api, { ...options, isOperator });
       requestRoutes(api, { ...options, isOperator });
+      accessRoutes(api, options);
       approvalRoutes(api, { ...options, isOperator });
       openApiRoute(api, routes, options.version);
       done();

@@ -64,6 +64,10 @@ export const requestSchema = requestSummarySchema.omit({ review: true }).extend(
       }),
     )
     .readonly(),
+  access: z
+    .object({ role: z.string(), seconds: z.int() })
+    .optional()
+    .describe("Instead of statements: a role for so long, from the last signature on."),
   approvers: z.array(z.string()).readonly().describe("Groups of whom any member may sign."),
   max_validity_seconds: z.number(),
   max_uses: z.int(),
@@ -121,6 +125,7 @@ export function requestView(request: Request): RequestView {
     rule: asked.rule,
     reason: asked.reason,
     statements: asked.statements,
+    access: asked.access,
     approvers: asked.terms.approvers,
     max_validity_seconds: asked.terms.maxValiditySeconds,
     max_uses: asked.terms.maxUses,

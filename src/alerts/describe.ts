@@ -29,6 +29,15 @@ function describeParts(
         title: `${event.person}: ${line(event.summary)} was refused in ${event.environment}`,
         next: `See what else they did: ${audit(event.person)}`,
       };
+    case "statement.observed": {
+      const would =
+        event.would === "block" ? "would have been refused" : "would have needed a second person";
+      return {
+        ...statement(event, wording),
+        title: `${event.person}: ${line(event.summary)} ran in ${event.environment}, and ${would}`,
+        next: "If that was right, write a rule that allows it; once nothing is left, set `mode: enforce`",
+      };
+    }
     case "statement.held":
       return {
         ...statement(event, wording),
@@ -187,6 +196,7 @@ function describeParts(
 export function sameness(event: AlertEvent): readonly string[] {
   switch (event.kind) {
     case "statement.refused":
+    case "statement.observed":
     case "statement.failed":
       return [event.kind, event.person, event.environment, event.database, event.summary];
     case "statement.held":

@@ -69,6 +69,11 @@ export type UnusualEvent =
 /** What somebody may want to be told of. */
 export type AlertEvent =
   | ({ readonly kind: "statement.refused" } & StatementEvent)
+  /** It ran: the rules of its environment are only watched. */
+  | ({
+      readonly kind: "statement.observed";
+      readonly would: "block" | "require_approval";
+    } & StatementEvent)
   /** It needs a second person; it was refused, or its session waits. */
   | ({
       readonly kind: "statement.held";

@@ -27,6 +27,7 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
     isDestructive: false,
     severity: "warning",
   },
+  { ...ONCE, name: "statement-observed", on: ["statement.observed"], severity: "info" },
   {
     ...ONCE,
     name: "second-person-needed",

@@ -77,6 +77,12 @@ export type StatementText = {
   | { readonly sql_spilled: true; readonly sql_bytes: number; readonly sql_sha256: Sha256 }
 );
 
+/** A role for so long. */
+interface Access {
+  readonly role: string;
+  readonly seconds: number;
+}
+
 /** What was judged, and how: the same each time the same text meets the same rule. */
 export type StatementFields = StatementText & {
   readonly effects: readonly Effect[];
@@ -84,6 +90,10 @@ export type StatementFields = StatementText & {
   readonly objects: readonly SqlObject[];
   readonly action: Decision["action"];
   readonly rule: string;
+  /** Of a request that asks for a role for a while, and not for a statement. */
+  readonly access?: Access | undefined;
+  /** What would have followed, where the environment's rules are only watched. */
+  readonly observed?: "block" | "require_approval" | undefined;
 };
 
 /** A bound value: itself, or the SHA-256 of its bytes on the wire; `null` for NULL. */
@@ -108,6 +118,8 @@ export interface FinishedFields {
 export interface Events {
   "session.start": SessionFields & {
     readonly authentication: string;
+    /** Process of the server that works for it: `%p` in the server's `log_line_prefix`. */
+    readonly backend_pid?: number | undefined;
     readonly tls?: string | undefined;
   };
   "session.end": Omit<SessionFields, "roles" | "client"> & {
@@ -164,6 +176,8 @@ export interface Events {
     readonly request: string;
     readonly approval: string;
     readonly uses_left?: number | undefined;
+    /** From now on, for so long. */
+    readonly access?: Access | undefined;
     /** Found after a crash: it was taken before, and nobody can tell whether its statement was sent. */
     readonly recovered?: true | undefined;
   };

@@ -21,8 +21,12 @@ export type AskedFor = "sasl" | "token" | "cleartext" | "md5";
 export interface DirectoryEntry {
   readonly principal: Principal;
   readonly asksFor: AskedFor;
-  /** Of their passwords; any will do that has the first one's salt. */
+  /** Of their own passwords. */
   readonly verifiers: readonly ScramVerifier[];
+  /** Their password is the one they have on the server behind: what proves it opens that, too. */
+  readonly isUpstreams?: boolean | undefined;
+  /** Of passwords that are good for a while; those with another salt than their own password has don't count. */
+  readonly shortLived?: readonly ScramVerifier[] | undefined;
   /** The hex of md5(password, user). */
   readonly md5: Secret | undefined;
   /** Certificates that prove this principal without a password. */
@@ -116,8 +120,8 @@ export class Authentication {
       case "continue":
         return step;
       case "proved": {
-        const { kind: _, send, ...proof } = step;
-        const finished = this.#finish(proof, send);
+        const { send, ...proof } = step;
+        const finished = this.#finish(this.#named(proof), send);
         return proof.isGuessable ? this.#counted(finished) : finished;
       }
       case "failed": {
@@ -129,6 +133,13 @@ export class Authentication {
     }
   }
 
+  /** A password that its person never chose is another method. */
+  #named(proof: Proof): Proof {
+    const isShortLived =
+      proof.verifier !== undefined && this.#options.entry?.shortLived?.includes(proof.verifier);
+    return isShortLived === true ? { ...proof, method: "short-lived-password" } : proof;
+  }
+
   /** Only now, with the proof at hand, does it matter whether the principal may log in at all. */
   #finish(proof: Proof, send: Buffer): AuthenticationStep {
     const { entry, now } = this.#options;
@@ -137,14 +148,21 @@ export class Authentication {
     if (entry.expiresAt !== undefined && entry.expiresAt <= now) {
       return { kind: "failed", reason: "expired" };
     }
+    const { clientKey, verifier, ...rest } = proof;
     const roles = proof.roles ?? entry.principal.roles;
-    return { kind: "ok", send, ...proof, principal: { ...entry.principal, roles } };
+    // Kept no longer than it takes to check it, but for those who are themselves on the server.
+    const isOwn = entry.isUpstreams === true && verifier !== undefined && clientKey !== undefined;
+    const upstream = isOwn ? { verifier, clientKey } : undefined;
+    return { ...rest, upstream, principal: { ...entry.principal, roles }, send, kind: "ok" };
   }
 
   #whyNot(reason: FailureReason): FailureReason {
     const { entry } = this.#options;
     if (entry === undefined) return "unknown_user";
-    return entry.verifiers.length === 0 && entry.md5 === undefined ? "no_password" : reason;
+    const has = [...entry.verifiers, ...(entry.shortLived ?? []), entry.md5].some(
+      (one) => one !== undefined,
+    );
+    return has ? reason : "no_password";
   }
 
   /** While locked, the right password is as wrong as any: a guesser must not learn from the answer. */
@@ -171,7 +189,8 @@ function openExchange(options: AuthenticationOptions): Exchange {
     checkToken(token, entry?.tokens ?? [], verify);
   // Made for the known, too: its hashing must not tell them apart.
   const mock = mockVerifier(user, options.mockSecret, options.mockIterations);
-  const [own = mock, ...others] = entry?.verifiers ?? [];
+  const [own = mock, ...more] = entry?.verifiers ?? [];
+  const others = [...more, ...(entry?.shortLived ?? [])];
   const isEncrypted = channel.kind === "tls";
   const asked = isEncrypted ? (entry?.asksFor ?? options.mockAsksFor) : "sasl";
   switch (asked) {

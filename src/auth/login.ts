@@ -18,14 +18,10 @@ export interface Proof {
   readonly roles?: readonly string[] | undefined;
   /** When what was shown has run out. */
   readonly endsAt?: Date | undefined;
-  /** What the frontend proved its password with. */
-  readonly scram?: ScramCredential | undefined;
-}
-
-/** Enough of a password to log in by SCRAM where the same verifier is kept. */
-interface ScramCredential {
-  readonly verifier: ScramVerifier;
-  readonly clientKey: Secret<Buffer>;
+  /** The one of their passwords that it was. */
+  readonly verifier?: ScramVerifier | undefined;
+  /** What the frontend proved a password with that it did not send. */
+  readonly clientKey?: Secret<Buffer> | undefined;
 }
 
 /** One way of finding out who a frontend is: a question, and what is made of the answers. */
@@ -37,8 +33,16 @@ export interface Exchange {
   readonly receive: (body: Buffer) => ExchangeStep | Promise<ExchangeStep>;
 }
 
-export interface LoggedIn extends Proof {
+export interface LoggedIn extends Omit<Proof, "verifier" | "clientKey"> {
   readonly principal: Principal;
+  /** By which to log in on the server as themselves; for the others there is a credential of ours. */
+  readonly upstream: ScramCredential | undefined;
+}
+
+/** Enough of a password to log in by SCRAM where the same verifier is kept. */
+export interface ScramCredential {
+  readonly verifier: ScramVerifier;
+  readonly clientKey: Secret<Buffer>;
 }
 
 /** For the audit log and a metric's label. The frontend is told the same for all: `authenticationFailed`. */
@@ -50,6 +54,8 @@ export type FailureReason =
   | "expired"
   | "locked"
   | "channel_binding"
+  /** Proved, but tied to other places or methods. */
+  | "place"
   | "malformed"
   /** It only asked where to get a token. */
   | "token_discovery"

@@ -36,20 +36,23 @@ export function cleartextPassword(
     receive: async (body) => {
       const password = decodePasswordMessage(body);
       if (password === undefined) return failed("malformed");
-      return proved("password", await fits(new Secret(password), verifiers));
+      const fitting = await find(new Secret(password), verifiers);
+      return fitting === undefined
+        ? failed("wrong_password", true)
+        : { ...proved("password"), verifier: fitting };
     },
   };
 }
 
-async function fits(
+async function find(
   password: Secret,
   verifiers: readonly [ScramVerifier, ...ScramVerifier[]],
-): Promise<boolean> {
+): Promise<ScramVerifier | undefined> {
   const [{ salt, iterations }] = verifiers;
   const { storedKey } = await deriveScramKeys(password, { salt, iterations });
-  return (
-    verifiers.filter((verifier) => equalConstantTime(verifier.storedKey, storedKey)).length > 0
-  );
+  // All are compared, so that the time does not tell which it was.
+  const [fitting] = verifiers.filter((one) => equalConstantTime(one.storedKey, storedKey));
+  return fitting;
 }
 
 /**
@@ -67,16 +70,12 @@ export function md5Password(stored: Secret | undefined, salt: Buffer): Exchange 
       if (answer === undefined) return failed("malformed");
       const hash = createHash("md5").update(stored?.reveal() ?? "");
       const expected = Buffer.from(`md5${hash.update(salt).digest("hex")}`);
-      return proved(
-        "md5",
-        equalConstantTime(Buffer.from(answer), expected) && stored !== undefined,
-      );
+      const isRight = equalConstantTime(Buffer.from(answer), expected);
+      return isRight && stored !== undefined ? proved("md5") : failed("wrong_password", true);
     },
   };
 }
 
-function proved(method: "password" | "md5", isRight: boolean): ExchangeStep {
-  return isRight
-    ? { kind: "proved", send: Buffer.alloc(0), method, isGuessable: true }
-    : failed("wrong_password", true);
+function proved(method: "password" | "md5"): Extract<ExchangeStep, { kind: "proved" }> {
+  return { kind: "proved", send: Buffer.alloc(0), method, isGuessable: true };
 }

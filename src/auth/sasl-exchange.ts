@@ -101,7 +101,8 @@ export class SaslExchange implements Exchange {
           send: encodeAuthenticationSaslFinal(step.message),
           method: isPlus ? "scram-sha-256-plus" : "scram-sha-256",
           isGuessable: true,
-          scram: step,
+          verifier: step.verifier,
+          clientKey: step.clientKey,
         };
       case "failed":
         // Nothing was guessed where no proof came to be checked.

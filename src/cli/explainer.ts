@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { AuthMethod, Client } from "../policy/client.ts";
 import { decide, type DecisionInput } from "../policy/decide.ts";
 import type { Decision } from "../policy/decision.ts";
+import { onlyReads } from "../policy/principal.ts";
 import { parseIpAddress } from "../policy/network.ts";
 import type { Classification, StatementClassification } from "../sql/classification.ts";
 import type { Dialect } from "../sql/classify.ts";
@@ -38,23 +39,21 @@ export interface Circumstances {
 /** Answers as the proxy would: with its classifier, its limits and its policy. */
 export class Explainer {
   readonly #config: Config | undefined;
-  readonly #client: Client;
-  readonly #at: Date;
+  readonly #circumstances: Circumstances;
   readonly #classifiers = new Map<Dialect, Classifier>();
 
-  /** @throws Error for an address that is none */
-  constructor(config: Config | undefined, { address, at, ...client }: Circumstances) {
+  /** @param circumstances - of questions that bring none */
+  constructor(config: Config | undefined, circumstances: Circumstances = USUAL) {
     this.#config = config;
-    this.#client = {
-      ...client,
-      address: address === undefined ? undefined : parseIpAddress(address),
-    };
-    this.#at = at;
+    this.#circumstances = circumstances;
   }
 
-  /** @throws Error for a user or a database that the configuration does not know */
-  async explain({ sql, setup, user, database, dialect }: Question): Promise<Answer> {
-    const where = this.#whereOf(user, database);
+  /** @throws Error for a user or a database that the configuration does not know, and an address that is none */
+  async explain(
+    { sql, setup, user, database, dialect }: Question,
+    circumstances = this.#circumstances,
+  ): Promise<Answer> {
+    const where = this.#whereOf(user, database, circumstances.at);
     const classifier = this.#classifier(dialect ?? where?.dialect ?? "postgresql");
     let session: SqlSession = NEW_SESSION;
     for (const text of setup) {
@@ -66,7 +65,7 @@ export class Explainer {
       return { classification, decision: undefined, alone: [] };
     }
     const { policy } = this.#config;
-    const input = { ...where.input, client: this.#client, at: this.#at };
+    const input = { ...where.input, client: toClient(circumstances), at: circumstances.at };
     return {
       classification,
       decision: decide(policy, { ...input, classification }),
@@ -83,8 +82,9 @@ export class Explainer {
   #whereOf(
     user: string | undefined,
     database: string | undefined,
+    at: Date,
   ):
-    | { dialect: Dialect; input: Pick<DecisionInput, "principal" | "place" | "neighbours"> }
+    | { dialect: Dialect; input: Omit<DecisionInput, "classification" | "client" | "at"> }
     | undefined {
     const config = this.#config;
     const known = database === undefined ? undefined : config?.databases.get(database);
@@ -94,12 +94,15 @@ export class Explainer {
     const principal = config.principals.get(user);
     if (principal === undefined) throw new Error(`nobody is called "${user}" in ${config.file}`);
     const { isDisabled, expiresAt } = principal;
-    if (isDisabled || (expiresAt !== undefined && expiresAt <= this.#at)) {
+    if (isDisabled || (expiresAt !== undefined && expiresAt <= at)) {
       throw new Error(`${user} may not log in: ${isDisabled ? "disabled" : "expired"}`);
     }
-    const { kind, name, roles } = principal;
+    const { kind, name, roles, onlyReads: reads } = principal;
     const { dialect, place, neighbours } = known;
-    return { dialect, input: { principal: { kind, name, roles }, place, neighbours } };
+    const readers = config.readOnly.get(place.environment) ?? [];
+    const asked = { kind, name, roles, onlyReads: reads };
+    const isReadOnly = onlyReads(asked, readers);
+    return { dialect, input: { principal: asked, place, neighbours, isReadOnly } };
   }
 
   #classifier(dialect: Dialect): Classifier {
@@ -117,6 +120,19 @@ export class Explainer {
     this.#classifiers.set(dialect, classifier);
     return classifier;
   }
+}
+
+const USUAL: Circumstances = {
+  address: undefined,
+  applicationName: "",
+  hasTls: true,
+  method: "scram-sha-256",
+  at: new Date(),
+};
+
+function toClient({ address, applicationName, hasTls, method }: Circumstances): Client {
+  const parsed = address === undefined ? undefined : parseIpAddress(address);
+  return { address: parsed, applicationName, hasTls, method };
 }
 
 /** The statements of a batch as if each had been sent by itself. */

@@ -37,6 +37,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async (terminal) => (await import("./explain.ts")).explainCommand(terminal),
   },
   {
+    name: "policy",
+    summary: "test the rules, and see what a change of them would decide otherwise",
+    load: async (terminal) => (await import("./policy/policy.ts")).policyCommand(terminal),
+  },
+  {
     name: "request",
     summary: "list, show, submit and cancel requests for a second person",
     load: async (terminal) => (await import("./request.ts")).requestCommand(terminal),
@@ -50,6 +55,11 @@ export const COMMANDS: readonly Entry[] = [
     name: "reject",
     summary: "say no to a request",
     load: async (terminal) => (await import("./reject.ts")).rejectCommand(terminal),
+  },
+  {
+    name: "login",
+    summary: "get a password for a while, by your SSH key, for psql and its like",
+    load: async (terminal) => (await import("./login.ts")).loginCommand(terminal),
   },
   {
     name: "sessions",

@@ -11,6 +11,7 @@ import type { RequestId } from "../approvals/request-id.ts";
 import { openClient, withApiOptions, type ApiOptions } from "./api-options.ts";
 import { parseId } from "./approve.ts";
 import { CommandFailed } from "./command-failed.ts";
+import { parseSeconds } from "./seconds.ts";
 import { describeRequest } from "./show-request.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -29,6 +30,13 @@ interface SubmitOptions extends ApiOptions {
   readonly sql?: readonly string[];
   readonly file?: readonly string[];
   readonly reason?: string;
+}
+
+interface AccessOptions extends ApiOptions {
+  readonly role: string;
+  readonly database: string;
+  readonly reason: string;
+  readonly for: number;
 }
 
 /** `twokey request`: what waits for a second person, and what became of it. */
@@ -66,12 +74,34 @@ export function requestCommand(terminal: Terminal): Command {
     .option("--reason <text>", "what it is for; the approver will read it")
     .action((options: SubmitOptions) => submit(options, terminal));
 
+  withApiOptions(command.command("access"))
+    .description(
+      "Ask for a role for a while; it begins with the last signature, and ends by itself",
+    )
+    .requiredOption("--role <role>", "which")
+    .requiredOption("--database <name>", "where, by the name you connect to")
+    .requiredOption("--reason <text>", "what it is for; the approver will read it")
+    .option("--for <duration>", "how long: 30m, 1h", parseSeconds, 3600)
+    .action((options: AccessOptions) => requestAccess(options, terminal));
+
   withApiOptions(command.command("cancel"))
     .description("Take a request back, signed or not")
     .argument(...id)
     .action((requestId: RequestId, options: ApiOptions) => cancel(requestId, options, terminal));
 
   return command;
+}
+
+async function requestAccess(options: AccessOptions, terminal: Terminal): Promise<void> {
+  const { client } = await openClient(options, terminal);
+  const { role, database, reason, for: seconds } = options;
+  const body = { role, database, reason, seconds };
+  const request = await client.call("POST", "/requests/access", requestSchema, body);
+  terminal.print(options.json ? JSON.stringify(request) : visibleLine(waitsFor(request)));
+}
+
+function waitsFor(request: RequestView): string {
+  return `${request.id} waits for ${request.signatures_needed} of ${request.approvers.join(", ")}: twokey approve ${request.id}`;
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<void> {

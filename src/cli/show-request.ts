@@ -30,6 +30,7 @@ export function describeRequest(
       ...submitterOf(request),
       ["where", placeOf(request)],
       ...whyOf(request),
+      ...roleOf(request.access),
       ["may sign", request.approvers.join(", ")],
       ["asked", `${request.created_at}${times(request.times_asked)}`],
     ]),
@@ -96,6 +97,7 @@ export function describeApproval(
       ...submitterOf(document),
       ["where", placeOf(document)],
       ...whyOf({ ...request, rule: document.rule }),
+      ...roleOf(document.access),
       ["signatures", `${request.signatures} of ${request.signatures_needed}`],
     ]),
     "",
@@ -145,6 +147,13 @@ function recentLines(recent: readonly Recent[]): string[] {
       return `  ${name.padEnd(12)} ${visibleLine(at.slice(11, 19))}  ${visibleLine(sql)}`;
     }),
   ];
+}
+
+/** Where a role is asked for, and no statement. */
+function roleOf(access: RequestView["access"]): readonly Fact[] {
+  if (access === undefined) return [];
+  const minutes = Math.round(access.seconds / 6) / 10;
+  return [["role", `${access.role}, for ${minutes} minutes from the last signature on`]];
 }
 
 function heading({ id, summary }: Pick<RequestView, "id" | "summary">, colors: Colors): string {

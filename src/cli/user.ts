@@ -303,7 +303,7 @@ function editPeople(
   });
 }
 
-function frame({ roles, issuers, inline }: PeopleSettings): PeopleFrame {
+function frame({ roles, issuers, environments, inline }: PeopleSettings): PeopleFrame {
   const taken = SECTIONS.flatMap((section) => Object.keys(inline[section]));
-  return { roles, issuers, taken, surroundings: "skip" };
+  return { roles, issuers, environments, taken, surroundings: "skip" };
 }

@@ -5,6 +5,7 @@ import { duration } from "./units.ts";
 /** What can be alerted about; `docs/reference/alerts.md` says when each happens. */
 export const ALERT_EVENTS = [
   "statement.refused",
+  "statement.observed",
   "statement.held",
   "statement.approved",
   "statement.break_glass",

@@ -69,6 +69,7 @@ function checkApprovers(text: ConfigText, config: Config): Mistake[] {
       path: ["rules", index],
       terms: outcome.action === "require_approval" ? outcome.terms : undefined,
     })),
+    ...config.access.map(({ terms }, index) => ({ path: ["access", index], terms })),
     ...[...config.policy.unparsed].map(([name, treatment]) => ({
       path: ["environments", name, "unparsed"],
       terms: treatment.action === "require_approval" ? treatment.terms : undefined,

@@ -1,5 +1,7 @@
 import type { Secret } from "../base/secret.ts";
+import type { ApprovalTerms } from "../policy/decision.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { NamedPlace } from "../policy/named-place.ts";
 import type { Place } from "../policy/place.ts";
 import type { CatalogueExtension } from "../sql/catalogue.ts";
 import type { LogLevel } from "../telemetry/log.ts";
@@ -28,6 +30,10 @@ export interface Config {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly databases: ReadonlyMap<string, Database>;
   readonly environments: readonly string[];
+  /** Where a NOTICE at log-in says where one is. */
+  readonly greeting: ReadonlySet<string>;
+  /** By environment, the roles whose sessions only read. */
+  readonly readOnly: ReadonlyMap<string, readonly string[]>;
   readonly roles: readonly string[];
   /** People and workloads, by the name that they log in with. */
   readonly principals: ReadonlyMap<string, PrincipalConfig>;
@@ -35,6 +41,7 @@ export interface Config {
   readonly peopleFile: { readonly path: string; readonly names: ReadonlySet<string> } | undefined;
   readonly tokens: readonly TokenIssuerConfig[];
   readonly approvals: Approvals;
+  readonly access: readonly AccessOffer[];
   readonly catalogue: CatalogueExtension;
   readonly policy: Policy;
   readonly store:
@@ -89,6 +96,18 @@ export interface Upstream {
     readonly isDirect: boolean;
   };
   readonly connectTimeoutMs: number;
+  /** Where what the server keeps of passwords is read, for those who log in there as themselves. */
+  readonly verifiers?:
+    | {
+        readonly user: string;
+        readonly password: SecretSource;
+        readonly database: string;
+        readonly query: string;
+        readonly refreshMs: number;
+      }
+    | undefined;
+  /** As the application's name. */
+  readonly showsPerson?: boolean;
 }
 
 export type Host =
@@ -151,8 +170,22 @@ export interface PrincipalConfig {
   readonly verifier: Secret | undefined;
   readonly certificates: readonly CertificateSubject[];
   readonly tokens: readonly TokenSubject[];
+  readonly onlyReads: boolean;
+  readonly places: readonly NamedPlace[];
   readonly isDisabled: boolean;
   readonly expiresAt: Date | undefined;
+}
+
+/** A role that some may have for a while, if others sign. */
+export interface AccessOffer {
+  readonly name: string;
+  readonly role: string;
+  /** Whoever has one of these may ask. */
+  readonly forRoles: readonly string[];
+  /** `undefined`: all. */
+  readonly environments: readonly string[] | undefined;
+  readonly maxSeconds: number;
+  readonly terms: ApprovalTerms;
 }
 
 interface Approvals {
@@ -180,6 +213,7 @@ interface Limits {
     readonly perAddress: number;
     readonly windowMs: number;
     readonly lockForMs: number;
+    readonly shortLivedMs: number;
     readonly delayMs: number;
   };
   /** `undefined` leaves it to the server. */

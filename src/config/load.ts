@@ -65,6 +65,7 @@ function readPeopleOf(
     const text = parsePeople(readYamlFile(resolve(directory, named.value)), {
       roles: namesIn(raw, "roles"),
       issuers: namesIn(raw, "tokens"),
+      environments: namesIn(raw, "environments"),
       taken: [...namesIn(raw, "people"), ...namesIn(raw, "workloads")],
       surroundings,
     });

@@ -23,6 +23,7 @@ export interface PeopleFrame {
   readonly roles: readonly string[];
   /** Names of those whose tokens count. */
   readonly issuers: readonly string[];
+  readonly environments: readonly string[];
   /** The names that the configuration itself has given away. */
   readonly taken: readonly string[];
   /** `skip` leaves alone the files that it names. */
@@ -43,7 +44,8 @@ export function parsePeople({ source, raw }: YamlFile, frame: PeopleFrame): Peop
     ...checkReferences({
       ...asObject(raw),
       roles: [...new Set(frame.roles)],
-      tokens: Object.fromEntries(frame.issuers.map((issuer) => [issuer, {}])),
+      tokens: asSection(frame.issuers),
+      environments: asSection(frame.environments),
     }),
     ...takenNames(raw, frame.taken),
     ...(frame.surroundings === "check" ? checkSurroundings(raw, { directory, env: {} }) : []),
@@ -63,16 +65,17 @@ export function parsePeople({ source, raw }: YamlFile, frame: PeopleFrame): Peop
 export function readPeople({
   roles,
   tokens,
+  environments,
   principals,
   peopleFile,
-}: Pick<Config, "roles" | "tokens" | "principals" | "peopleFile">): ReadonlyMap<
+}: Pick<Config, "roles" | "tokens" | "environments" | "principals" | "peopleFile">): ReadonlyMap<
   string,
   PrincipalConfig
 > {
   if (peopleFile === undefined) return new Map();
   const taken = [...principals.keys()].filter((key) => !peopleFile.names.has(key));
   const issuers = tokens.map(({ name: its }) => its);
-  const frame: PeopleFrame = { roles, issuers, taken, surroundings: "check" };
+  const frame: PeopleFrame = { roles, issuers, environments, taken, surroundings: "check" };
   const text = parsePeople(readYamlFile(peopleFile.path), frame);
   return toPrincipals(text, { directory: dirname(peopleFile.path), readsFiles: true });
 }
@@ -86,6 +89,10 @@ function takenNames(raw: unknown, taken: readonly string[]): Mistake[] {
       of: "key",
       message: "is in the configuration itself already; names are unique",
     }));
+}
+
+function asSection(names: readonly string[]): Readonly<Record<string, object>> {
+  return Object.fromEntries(names.map((its) => [its, {}]));
 }
 
 function withPaths(people: PeopleText["people"], directory: string): PeopleText["people"] {
@@ -109,6 +116,7 @@ export interface PeopleSettings {
   readonly allowedSignersFile: string | undefined;
   readonly roles: readonly string[];
   readonly issuers: readonly string[];
+  readonly environments: readonly string[];
   /** Those whom the configuration itself names; nobody edits these but by hand. */
   readonly inline: PeopleText;
 }
@@ -123,6 +131,7 @@ export function readPeopleSettings(configFile: string): PeopleSettings {
   };
   const roles = namesIn(raw, "roles");
   const issuers = namesIn(raw, "tokens");
+  const environments = namesIn(raw, "environments");
   const { people, workloads } = asObject(raw) as { people?: unknown; workloads?: unknown };
   const inline = {
     ...(people !== undefined && { people }),
@@ -133,9 +142,10 @@ export function readPeopleSettings(configFile: string): PeopleSettings {
     allowedSignersFile: absolute("approvals.allowed_signers"),
     roles,
     issuers,
+    environments,
     inline: parsePeople(
       { source, raw: inline },
-      { roles, issuers, taken: [], surroundings: "skip" },
+      { roles, issuers, environments, taken: [], surroundings: "skip" },
     ),
   };
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { nonEmpty, path } from "./schema-parts.ts";
+import { AUTH_METHODS } from "../policy/client.ts";
+import { parseNetwork } from "../policy/network.ts";
+import { nonEmpty, parsedBy, path } from "./schema-parts.ts";
 import { tokenSubjectSchema } from "./tokens-schema.ts";
 import { isVerifier, NOT_A_VERIFIER } from "./verifier.ts";
 
@@ -22,7 +24,27 @@ const certificateSchema = z
     "needs one of common_name, email and dns",
   );
 
-const ASKS_FOR = ["password", "token", "cleartext", "md5"] as const;
+const placeSchema = z
+  .strictObject({
+    environments: nonEmpty(z.string()).optional().describe("By default all."),
+    clients: nonEmpty(parsedBy(parseNetwork))
+      .optional()
+      .describe("Addresses or networks; `local` is the Unix socket."),
+    auth_methods: nonEmpty(z.enum(AUTH_METHODS))
+      .optional()
+      .describe("Proved in one of these ways."),
+    application_names: nonEmpty(z.string().min(1))
+      .optional()
+      .describe(
+        "What the program says it is, which proves nothing. Patterns may have `*` and `?`.",
+      ),
+  })
+  .refine(
+    (asked) => Object.keys(asked).some((key) => key !== "environments"),
+    "needs clients, auth_methods or application_names",
+  );
+
+const ASKS_FOR = ["password", "upstream", "token", "cleartext", "md5"] as const;
 
 /** A person, or a workload. */
 export const principalSchema = z
@@ -51,7 +73,18 @@ export const principalSchema = z
       .default("password")
       .describe(
         "What they are asked for: `password` by SCRAM, or a token where the program can send one (OAUTHBEARER); `token` as a " +
-          "password, for any program. For programs that know no SCRAM, `cleartext` and `md5`. All but `password` over TLS only.",
+          "password, for any program. For programs that know no SCRAM, `cleartext` and `md5`. These three over TLS only. " +
+          "`upstream`: their password on the server, as which Twokey then logs in there (`upstreams.NAME.verifiers`).",
+      ),
+    read_only: z
+      .boolean()
+      .default(false)
+      .describe("Their sessions only read, as those of `environments.NAME.read_only`."),
+    only_from: z
+      .array(placeSchema)
+      .default([])
+      .describe(
+        "Where they may log in from, and how: one of these must hold. An environment that none of them names is not tied.",
       ),
     disabled: z.boolean().default(false).describe("May not log in."),
     expires: z

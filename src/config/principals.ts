@@ -31,6 +31,13 @@ export function toPrincipals(
           issuer,
           claims: new Map(Object.entries(claims)),
         })),
+        onlyReads: text.read_only,
+        places: text.only_from.map(({ environments, clients, ...how }) => ({
+          environments,
+          clients,
+          methods: how.auth_methods,
+          applicationNames: how.application_names,
+        })),
         isDisabled: text.disabled,
         expiresAt: text.expires,
       },

@@ -124,6 +124,24 @@ const databaseSchema = z.strictObject({
 });
 
 const environmentSchema = z.strictObject({
+  mode: z
+    .enum(["enforce", "observe"])
+    .default("enforce")
+    .describe(
+      "`observe` records and alerts what the rules decide, and lets it pass: for finding out what they would stop. What " +
+        "Twokey can't read, or what would keep it from reading what follows, is refused all the same.",
+    ),
+  greeting: z
+    .boolean()
+    .default(false)
+    .describe("Whether a NOTICE at log-in says where one is, and as whom."),
+  read_only: z
+    .array(z.string())
+    .default([])
+    .describe(
+      "Roles whose sessions only read: the server's transactions are read-only, and nothing that could change that passes. " +
+        "Who has another role besides is in it all the same.",
+    ),
   unparsed: z
     .enum(["block", "require_approval", "ask_rules"])
     .default("block")
@@ -165,6 +183,19 @@ const approvalsSchema = z
   })
   .prefault({})
   .describe("How approvals are signed and checked.");
+
+const accessSchema = z.strictObject({
+  name: name.describe("Stands in the request, and in records."),
+  role: z.string().describe("One of `roles`."),
+  for_roles: nonEmpty(z.string()).describe(
+    "Whoever has one of these may ask for it; it takes their place meanwhile.",
+  ),
+  environments: nonEmpty(z.string()).optional().describe("Where; by default everywhere."),
+  max_for: duration({ min: "1m", max: "7d" }).prefault("4h").describe("For how long at most."),
+  approval: approvalSchema
+    .prefault({})
+    .describe("Terms of the approval, where `approvals.defaults` won't do."),
+});
 
 const catalogueSchema = z
   .strictObject({
@@ -241,6 +272,9 @@ const limitsSchema = z
         lock_for: duration({ min: "1s", max: "1d" })
           .prefault("10m")
           .describe("How long passwords are then refused, right ones too."),
+        short_lived: duration({ min: "1m", max: "7d" })
+          .prefault("12h")
+          .describe("How long a password may be good for that `twokey login` gives."),
         delay: duration({ max: "5s" })
           .prefault("250ms")
           .describe("Before a frontend is told that its log-in failed."),
@@ -299,6 +333,10 @@ export const configSchema = z
       .default({})
       .describe("Who issues tokens that prove who somebody is: an OpenID provider, a CI system."),
     approvals: approvalsSchema,
+    access: z
+      .array(accessSchema)
+      .default([])
+      .describe("Roles that one may have for a while: `twokey request access`."),
     catalogue: catalogueSchema,
     rules: z
       .array(ruleSchema)

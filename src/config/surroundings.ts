@@ -22,6 +22,7 @@ const FILES = [
   "listen.tls.client_ca",
   "listen.tls.client_crl",
   "upstreams.*.password.file",
+  "upstreams.*.verifiers.password.file",
   "databases.*.logins.*.password.file",
   "upstreams.*.tls.ca",
   "upstreams.*.tls.cert",
@@ -42,6 +43,7 @@ const FILES = [
 
 const VARIABLES = [
   "upstreams.*.password.env",
+  "upstreams.*.verifiers.password.env",
   "databases.*.logins.*.password.env",
   "store.postgres.env",
   "alerts.sinks.*.webhook.env",

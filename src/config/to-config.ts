@@ -45,6 +45,8 @@ export function toConfig(
     upstreams,
     databases: toDatabases(text, upstreams, absolute),
     environments: Object.keys(text.environments),
+    greeting: new Set(namesWhere(text.environments, ({ greeting }) => greeting)),
+    readOnly: mapValues(text.environments, ({ read_only: roles }) => roles),
     roles: text.roles,
     principals: toPrincipals(text, { directory: dirname(file), readsFiles }),
     peopleFile: optional(text.people_file, (path) => ({
@@ -73,6 +75,14 @@ export function toConfig(
       remindOfReviewsMs: text.approvals.remind_of_reviews,
       maxOpenRequests: text.approvals.max_open_requests,
     },
+    access: text.access.map(({ name, role, environments, ...offer }) => ({
+      name,
+      role,
+      environments,
+      forRoles: offer.for_roles,
+      maxSeconds: offer.max_for / 1000,
+      terms: toTerms(offer.approval, text.approvals.defaults),
+    })),
     catalogue: {
       functions: new Map(Object.entries(text.catalogue.functions)),
       operators: new Set(text.catalogue.operators),
@@ -121,6 +131,7 @@ export function toConfig(
         perAddress: text.limits.logins.per_address,
         windowMs: text.limits.logins.window,
         lockForMs: text.limits.logins.lock_for,
+        shortLivedMs: text.limits.logins.short_lived,
         delayMs: text.limits.logins.delay,
       },
       maxNamedObjects: text.limits.named_objects,
@@ -152,6 +163,12 @@ function toUpstream(name: string, text: UpstreamText, absolute: Absolute): Upstr
       isDirect: text.tls.direct,
     },
     connectTimeoutMs: text.connect_timeout,
+    verifiers: optional(text.verifiers, ({ password, refresh, ...rest }) => ({
+      ...rest,
+      password: toSecretSource(password, absolute),
+      refreshMs: refresh,
+    })),
+    showsPerson: text.application_name === "person",
   };
 }
 
@@ -191,6 +208,7 @@ function toDatabases(
 function toPolicy(text: ConfigText): Policy {
   const { defaults } = text.approvals;
   return createPolicy({
+    observed: new Set(namesWhere(text.environments, ({ mode }) => mode === "observe")),
     rules: text.rules.map((rule) => toRule(rule, defaults)),
     unparsed: mapValues(text.environments, ({ unparsed }): UnparsedTreatment => {
       if (unparsed !== "require_approval") return { action: unparsed };
@@ -239,6 +257,13 @@ function mapValues<T, U>(
   change: (value: T, name: string) => U,
 ): Map<string, U> {
   return new Map(Object.entries(record).map(([name, value]) => [name, change(value, name)]));
+}
+
+function namesWhere<T>(
+  record: Readonly<Record<string, T>>,
+  holds: (value: T) => boolean,
+): string[] {
+  return Object.entries(record).flatMap(([name, value]) => (holds(value) ? [name] : []));
 }
 
 /** Freezes plain objects, arrays and what Maps hold; a Map itself is kept from change by its type. */

@@ -47,6 +47,34 @@ export const upstreamSchema = z
       )
       .prefault({})
       .describe("Encryption between Twokey and the server."),
+    verifiers: z
+      .strictObject({
+        user: z.string().min(1).describe("Role that may run the query."),
+        password: secret.describe("Its password: where to find it."),
+        database: z.string().min(1).default("postgres").describe("Where it is run."),
+        query: z
+          .string()
+          .min(1)
+          .default(
+            "SELECT rolname AS name, rolpassword AS verifier FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL " +
+              "AND (rolvaliduntil IS NULL OR rolvaliduntil > now())",
+          )
+          .describe(
+            "Gives `name` and `verifier` of everybody. Only superusers read pg_authid; a function of theirs spares Twokey from being one.",
+          ),
+        refresh: duration({ min: "1s", max: "1h" }).prefault("1m").describe("How often."),
+      })
+      .optional()
+      .describe(
+        "Where the passwords of people with `asks_for: upstream` are checked: by what this server keeps of them.",
+      ),
+    application_name: z
+      .enum(["person", "frontend"])
+      .default("person")
+      .describe(
+        "What the server shows and logs as `application_name`: `alice twokey:SESSION psql`, by which its log can be joined " +
+          "with Twokey's, or what the frontend says.",
+      ),
     connect_timeout: duration({ min: "1ms", max: "1h" })
       .prefault("10s")
       .describe("For reaching a host and logging in, all hosts together."),

@@ -6,6 +6,7 @@ export const AUTH_METHODS = [
   "scram-sha-256-plus",
   "certificate",
   "token",
+  "short-lived-password",
   "password",
   "md5",
 ] as const;

@@ -10,6 +10,7 @@ import type { Decision } from "./decision.ts";
 import { placesBeside, type Place } from "./place.ts";
 import type { Policy } from "./policy.ts";
 import type { Principal } from "./principal.ts";
+import { firstThatWrites } from "./read-only.ts";
 import { matches, type Rule, type Situation } from "./rule.ts";
 import { strictest } from "./strictness.ts";
 
@@ -19,6 +20,8 @@ export interface DecisionInput {
   readonly client: Client;
   /** The database that the session is connected to. */
   readonly place: Place;
+  /** The session only reads, whatever the rules say. */
+  readonly isReadOnly?: boolean | undefined;
   /** The other databases on the same server: what reaches beyond one database is judged by their rules, too. */
   readonly neighbours: readonly Place[];
   readonly at: Date;
@@ -48,11 +51,16 @@ export function decideTimed(
 
 function decideText(policy: Policy, input: DecisionInput, now: Clock): Decision {
   const { classification, principal, client, place: home, neighbours } = input;
-  if (classification.kind === "unparsed") return decideUnparsed(policy, classification, input, now);
+  if (classification.kind === "unparsed") {
+    const decision = decideUnparsed(policy, classification, input, now);
+    return input.isReadOnly === true ? strictest(decision, blockInReadOnly(0, home)) : decision;
+  }
   const { mustRefuse, statements } = classification;
   if (mustRefuse || statements.some((statement) => statement.mustRefuse)) {
     return blockReadsDifferently(classification, home);
   }
+  const writing = input.isReadOnly === true ? firstThatWrites(classification) : undefined;
+  if (writing !== undefined) return blockInReadOnly(writing, home);
   let strictestYet: Decision | undefined;
   for (const [index, statement] of statements.entries()) {
     for (const place of [home, ...placesBeside(statement, neighbours, home)]) {
@@ -81,13 +89,24 @@ function decideStatement(
     });
   }
   const rule = policy.rules.find((candidate) => matches(candidate, situation));
-  if (rule !== undefined) return outcomeOf(rule, situation, index);
-  return block(place, {
+  if (rule !== undefined) return watched(policy, outcomeOf(rule, situation, index));
+  const refusal = block(place, {
     rule: "builtin:no-rule",
     statement: index,
     message: `no rule allows ${statement.effects.join(", ")} to ${principal.name} in ${place.environment}`,
     hint: "somebody whose role allows it can run it, or a rule can be added",
   });
+  return watched(policy, refusal);
+}
+
+/**
+ * Where rules are only watched, what they decide passes. What Twokey itself refuses does not: text that it can't read,
+ * or after which it could read no other, would blind it in the same session.
+ */
+function watched({ observed }: Policy, decision: Decision): Decision {
+  if (decision.action === "allow" || observed?.has(decision.environment) !== true) return decision;
+  const { rule, environment } = decision;
+  return { action: "allow", rule, environment, observed: decision };
 }
 
 function outcomeOf(
@@ -179,6 +198,16 @@ function blockReadsDifferently({ statements }: ParsedClassification, place: Plac
     statement: culprit < 0 ? undefined : culprit,
     message: "afterwards the server would read text differently from twokey",
     hint: "leave standard_conforming_strings on, and choose a client_encoding such as UTF8",
+  });
+}
+
+function blockInReadOnly(statement: number, place: Place): Decision {
+  return block(place, {
+    rule: "builtin:read-only",
+    statement,
+    message:
+      "this session only reads, and nothing may change that or run code that nobody has looked at",
+    hint: "functions that only compute can be listed as harmless in the catalogue of twokey's configuration",
   });
 }
 

@@ -39,6 +39,8 @@ export type Decision =
       readonly rule: string;
       readonly environment: string;
       readonly backup?: BackupTerms | undefined;
+      /** What would have followed, had the environment's rules not only been watching. */
+      readonly observed?: NotAllowed | undefined;
     }
   | {
       readonly action: "block";
@@ -63,3 +65,5 @@ export type Decision =
       readonly terms: ApprovalTerms;
       readonly backup?: BackupTerms | undefined;
     };
+
+export type NotAllowed = Exclude<Decision, { action: "allow" }>;

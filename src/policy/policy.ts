@@ -13,13 +13,16 @@ export interface Policy {
   readonly rules: readonly Rule[];
   /** By environment; one that is missing here blocks. */
   readonly unparsed: ReadonlyMap<string, UnparsedTreatment>;
+  /** Environments whose rules decide, but let pass. */
+  readonly observed?: ReadonlySet<string> | undefined;
   /** Where false, every decision stands for as long as principal, client and place do, and may be kept. */
   readonly dependsOnTime: boolean;
 }
 
-export function createPolicy({ rules, unparsed }: Omit<Policy, "dependsOnTime">): Policy {
+export function createPolicy(policy: Omit<Policy, "dependsOnTime">): Policy {
+  const { rules } = policy;
   const dependsOnTime = rules.some(
     ({ when, unless }) => when.during !== undefined || unless?.during !== undefined,
   );
-  return { rules, unparsed, dependsOnTime };
+  return { ...policy, dependsOnTime };
 }

@@ -32,7 +32,14 @@ function stricter(first: Decision, second: Decision): Decision {
       hint: "send the statements one by one",
     };
   }
-  return STRICTNESS[second.action] > STRICTNESS[first.action] ? second : first;
+  return strictnessOf(second) > strictnessOf(first) ? second : first;
+}
+
+/** Of two that pass, the one that would have been the stricter is told of. */
+function strictnessOf(decision: Decision): number {
+  const { action } = decision;
+  if (action !== "allow" || decision.observed === undefined) return STRICTNESS[action];
+  return STRICTNESS[decision.observed.action] / 10;
 }
 
 /** Terms under which a signature satisfies both. */

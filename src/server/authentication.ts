@@ -3,13 +3,18 @@ import { readFileSync } from "node:fs";
 import { Authentication, type AuthenticationOptions } from "../auth/authentication.ts";
 import type { LoginThrottle } from "../auth/login-throttle.ts";
 import { TokenIssuer, verifyToken } from "../auth/token-issuer.ts";
+import { parseVerifier, type ScramVerifier } from "../auth/verifier.ts";
 import type { Config } from "../config/config.ts";
 import type { SessionServices } from "../session/services.ts";
+import type { ShortLivedPasswords } from "../store/short-lived-passwords.ts";
 import type { Directory } from "./directory.ts";
+import type { UpstreamVerifiers } from "./upstream-verifiers.ts";
 
 interface AuthenticationParts {
   readonly config: Config;
   readonly directory: Directory;
+  readonly shortLived: ShortLivedPasswords;
+  readonly upstreamVerifiers: UpstreamVerifiers;
   readonly throttle: LoginThrottle;
   readonly now: () => Date;
 }
@@ -18,12 +23,20 @@ interface AuthenticationParts {
 export function openAuthentication({
   config,
   directory,
+  shortLived,
+  upstreamVerifiers,
   throttle,
   now,
 }: AuthenticationParts): SessionServices["authentication"] {
   const tokens = openTokens(config, now);
-  return (user, channel, address) => {
-    const entry = directory.entry(user);
+  return (user, { channel, address, database }) => {
+    const known = directory.entry(user);
+    const onServer = upstreamVerifiers.of(user, database);
+    const entry = known && {
+      ...known,
+      ...(known.isUpstreams === true && { verifiers: onServer === undefined ? [] : [onServer] }),
+      shortLived: known.isUpstreams === true ? [] : verifiersOf(user, { shortLived, now }),
+    };
     return Promise.resolve(
       new Authentication({
         user,
@@ -46,6 +59,15 @@ export function openAuthentication({
       }),
     );
   };
+}
+
+function verifiersOf(
+  user: string,
+  { shortLived, now }: Pick<AuthenticationParts, "shortLived" | "now">,
+): readonly ScramVerifier[] {
+  return shortLived
+    .of(user, now().getTime())
+    .flatMap(({ verifier }) => parseVerifier(verifier) ?? []);
 }
 
 function openTokens({ tokens }: Config, now: () => Date): AuthenticationOptions["tokens"] {

@@ -1,6 +1,11 @@
 import { statSync } from "node:fs";
 import type { AskedFor, DirectoryEntry } from "../auth/authentication.ts";
-import { DEFAULT_ITERATIONS, parseVerifier } from "../auth/verifier.ts";
+import {
+  DEFAULT_ITERATIONS,
+  mockVerifier,
+  parseVerifier,
+  type ScramVerifier,
+} from "../auth/verifier.ts";
 import { hmacSha256 } from "../auth/scram-keys.ts";
 import { Secret } from "../base/secret.ts";
 import type { Config, PrincipalConfig } from "../config/config.ts";
@@ -8,7 +13,7 @@ import { readPeople } from "../config/people-file.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Log } from "../telemetry/log.ts";
 
-type People = Pick<Config, "principals" | "peopleFile" | "roles" | "tokens">;
+type People = Pick<Config, "principals" | "peopleFile" | "roles" | "tokens" | "environments">;
 
 /**
  * Who there is: those of the configuration, and those that the people file has by now. A file that has become no use
@@ -48,6 +53,13 @@ export class Directory {
     const all = [...this.#entries.values()].map(({ asksFor }) => asksFor).sort();
     const draw = hmacSha256(this.mockSecret.reveal(), `twokey mock question\0${name}`);
     return all[Math.floor((draw.readUInt32BE(0) / 2 ** 32) * all.length)] ?? "sasl";
+  }
+
+  /** What a password of theirs is checked against, or what looks like it where they have none. */
+  ownVerifier(name: string): ScramVerifier {
+    return (
+      this.entry(name)?.verifiers[0] ?? mockVerifier(name, this.mockSecret, this.mockIterations)
+    );
   }
 
   /** For logging in: also those who may not. */
@@ -120,8 +132,9 @@ function toEntry({
   const verifier = parseVerifier(text);
   const [, md5] = /^md5([0-9a-f]{32})$/.exec(text) ?? [];
   return {
-    principal: { kind, name, roles },
-    asksFor: asksFor === "password" ? "sasl" : asksFor,
+    principal: { kind, name, roles, onlyReads: rest.onlyReads, places: rest.places },
+    asksFor: asksFor === "password" || asksFor === "upstream" ? "sasl" : asksFor,
+    isUpstreams: asksFor === "upstream",
     verifiers: verifier === undefined ? [] : [verifier],
     md5: md5 === undefined ? undefined : new Secret(md5),
     certificates: rest.certificates,

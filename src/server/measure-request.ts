@@ -69,7 +69,7 @@ export class Impacts {
         const own = new Map([...PARAMETERS, ["search_path", "pg_catalog"]]);
         const link = await (who === "twokey" || requester === undefined
           ? route.connect("twokey", own, deadline)
-          : route.connect(requester, PARAMETERS, deadline));
+          : route.connect({ principal: requester, upstream: undefined }, PARAMETERS, deadline));
         // What hangs is cut off, and told as unknown.
         deadline.addEventListener("abort", () => {
           link.connection.destroy();

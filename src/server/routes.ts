@@ -1,6 +1,7 @@
 import { ConnectionRefused, SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
-import type { Config, Upstream } from "../config/config.ts";
-import type { Principal } from "../policy/principal.ts";
+import { authenticationFailed } from "../auth/authentication.ts";
+import type { ScramCredential } from "../auth/login.ts";
+import type { Config, Database, Upstream } from "../config/config.ts";
 import { credentialOf, credentialsOf, loginOf, type Credential } from "../provision/credentials.ts";
 import { withStoredPassword } from "../provision/stored-password.ts";
 import type { Classifier } from "../session/classifier.ts";
@@ -47,13 +48,16 @@ export function openRoutes({
     routes.set(name, {
       upstream,
       place,
+      readOnlyRoles: config.readOnly.get(place.environment) ?? [],
+      greets: config.greeting.has(place.environment),
+      showsPerson: own.showsPerson === true,
       neighbours,
       classifier: classifiers[dialect],
       connect: async (who, parameters, signal) => {
-        const credential = who === "twokey" ? credentialOf(own) : loginOf(who, database, own);
-        if (credential === undefined) throw hasNoLogin(who, name);
+        const login = loginFor(who, database, own);
+        if (login === undefined) throw hasNoLogin(who, name);
         try {
-          const link = await dial.connect(credential, place.serverDatabase, parameters, signal);
+          const link = await dial.connect(login, place.serverDatabase, parameters, signal);
           metrics.upstreamUp(upstream, true);
           watch.reached(upstream);
           return link;
@@ -62,7 +66,10 @@ export function openRoutes({
             metrics.upstreamUp(upstream, false);
             watch.failed(upstream, error);
           }
-          throw isAboutCredential(error) ? cannotLogIn(upstream, error) : error;
+          if (!isAboutCredential(error)) throw error;
+          // The server knows another password by now than the one that was proved to us.
+          if (login.kind === "theirs") throw authenticationFailed(login.user);
+          throw cannotLogIn(upstream, error);
         }
       },
       cancel: (link) => {
@@ -93,8 +100,26 @@ function cannotLogIn(upstream: string, cause: unknown): UpstreamUnavailable {
   );
 }
 
-function hasNoLogin(who: Principal | "twokey", database: string): ConnectionRefused {
-  const name = who === "twokey" ? who : who.name;
+type Who = Parameters<Route["connect"]>[0];
+
+/** On the server they are themselves, or what their roles have there. */
+type UpstreamLogin =
+  | { readonly kind: "ours"; readonly credential: Credential }
+  | { readonly kind: "theirs"; readonly user: string; readonly proof: ScramCredential };
+
+function loginFor(who: Who, database: Database, own: Upstream): UpstreamLogin | undefined {
+  if (who === "twokey") return { kind: "ours", credential: credentialOf(own) };
+  const { principal, upstream } = who;
+  if (upstream !== undefined) return { kind: "theirs", user: principal.name, proof: upstream };
+  // What somebody has for a while goes before what they have anyway.
+  const elevated = { ...principal, roles: principal.elevatedTo ?? [] };
+  const credential =
+    (principal.elevatedTo && loginOf(elevated, database, own)) ?? loginOf(principal, database, own);
+  return credential && { kind: "ours", credential };
+}
+
+function hasNoLogin(who: Who, database: string): ConnectionRefused {
+  const name = who === "twokey" ? who : who.principal.name;
   return new ConnectionRefused(
     SQLSTATE.insufficientPrivilege,
     `twokey: no login of database "${database}" is for any role of "${name}"`,
@@ -113,7 +138,7 @@ export async function warnOfOpenCredentials(config: Config, log: Log): Promise<v
 interface Dialer {
   readonly tls: UpstreamTls;
   readonly connect: (
-    credential: Credential,
+    login: UpstreamLogin,
     database: string,
     parameters: ReadonlyMap<string, string>,
     signal: AbortSignal,
@@ -135,9 +160,16 @@ function dialer(upstream: Upstream): Dialer {
   return {
     tls,
     // The password is read for each connection, so that a rotated one is taken up at once.
-    connect: ({ user, source, name }, database, parameters, signal) =>
-      withStoredPassword({ source, name }, (password) =>
-        connectUpstream({ ...options, user, password, database, parameters, signal }),
-      ),
+    connect: (login, database, parameters, signal) => {
+      const connection = { ...options, database, parameters, signal };
+      if (login.kind === "theirs") {
+        const { user, proof } = login;
+        return connectUpstream({ ...connection, user, password: () => Promise.resolve(proof) });
+      }
+      const { user, source, name } = login.credential;
+      return withStoredPassword({ source, name }, (password) =>
+        connectUpstream({ ...connection, user, password }),
+      );
+    },
   };
 }

@@ -21,6 +21,7 @@ import { FrontendTls } from "../session/frontend-tls.ts";
 import { OpenSessions } from "../session/open-sessions.ts";
 import type { Route, SessionServices } from "../session/services.ts";
 import type { AuditFile } from "../store/audit-file.ts";
+import { ShortLivedPasswords } from "../store/short-lived-passwords.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { openAlerting } from "./alerting.ts";
@@ -29,17 +30,21 @@ import { openAuthentication } from "./authentication.ts";
 import { openBackups } from "./backups.ts";
 import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
+import { Elevations } from "./elevations.ts";
 import { every } from "./every.ts";
 import { openLoginSecret } from "./login-secret.ts";
 import { Impacts, noBackups } from "./measure-request.ts";
 import { noticeAnswers, noticeSubmission } from "./notice-answers.ts";
 import { openRequestStore } from "./request-stores.ts";
+import { openPasswords } from "./passwords.ts";
+import { requestAccess } from "./request-access.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
 import { sessionViews } from "./session-views.ts";
 import { remindOfReviews } from "./remind-reviews.ts";
 import { settleUses } from "./settle-uses.ts";
 import { SignerRegistry } from "./signer-registry.ts";
 import { submitRequest } from "./submit.ts";
+import { UpstreamVerifiers } from "./upstream-verifiers.ts";
 import { UpstreamWatch } from "./upstream-watch.ts";
 
 export interface StartOptions {
@@ -100,7 +105,23 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       openLoginSecret(path.dirname(config.audit.checkpoint.keyFile)),
       log,
     );
+    const upstreamVerifiers = new UpstreamVerifiers(config, log);
+    await upstreamVerifiers.refresh();
+    const shortLived = new ShortLivedPasswords(
+      path.join(path.dirname(config.audit.checkpoint.keyFile), "short-lived-passwords.json"),
+    );
     const registry = new SignerRegistry(config, directory, log);
+    const elevations = new Elevations({
+      offers: config.access,
+      store,
+      registry: () => registry.now(now()),
+      audit,
+      instance,
+      log,
+      now,
+    });
+    await elevations.start();
+    closers.push(() => elevations.close());
     const throttle = new LoginThrottle(config.limits.logins);
     const classifiers = openClassifiers(config, metrics);
     closers.push(() => classifiers.postgresql.close());
@@ -120,9 +141,17 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         idleInTransactionMs: config.limits.idleInTransactionMs,
         failedLoginDelayMs: config.limits.logins.delayMs,
       }),
-      authentication: openAuthentication({ config, directory, throttle, now }),
+      authentication: openAuthentication({
+        config,
+        directory,
+        shortLived,
+        upstreamVerifiers,
+        throttle,
+        now,
+      }),
       route: (database) => routes.get(database),
       policy: () => config.policy,
+      asOfNow: (principal, place) => elevations.asOfNow(principal, place),
       desk: new ApprovalDesk({
         store,
         registry: () => registry.now(now()),
@@ -163,6 +192,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       services,
       store,
       directory,
+      shortLived,
       registry,
       routes,
       listener,
@@ -182,6 +212,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         log,
       ),
       every(PROBE_EVERY_MS, () => probeUpstreams(routes), log),
+      ...refreshVerifiers(config, upstreamVerifiers, log),
     );
     const port = await listen(listener, config);
     const stop: Twokey["stop"] = async ({ drainMs }) => {
@@ -193,6 +224,17 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     await close();
     throw error;
   }
+}
+
+/** As often as the most impatient upstream asks; without any, never. */
+function refreshVerifiers(
+  { upstreams }: Config,
+  verifiers: UpstreamVerifiers,
+  log: Log,
+): (() => void)[] {
+  const intervals = [...upstreams.values()].flatMap((one) => one.verifiers?.refreshMs ?? []);
+  if (intervals.length === 0) return [];
+  return [every(Math.min(...intervals), () => verifiers.refresh(), log)];
 }
 
 type Classifiers = Record<"postgresql" | "redshift", Classifier>;
@@ -242,6 +284,7 @@ interface AdminParts {
   readonly services: SessionServices;
   readonly store: RequestStore;
   readonly directory: Directory;
+  readonly shortLived: ShortLivedPasswords;
   readonly registry: SignerRegistry;
   readonly routes: ReadonlyMap<string, Route>;
   readonly listener: FrontendListener;
@@ -250,7 +293,7 @@ interface AdminParts {
 }
 
 async function openAdmin(parts: AdminParts): Promise<AdminServer> {
-  const { config, version, services, store, directory, registry } = parts;
+  const { config, version, services, store, directory, shortLived, registry } = parts;
   const { audit, metrics, log, now, sessions } = services;
   const { host, port, publicUrl, operators } = config.admin;
   const impacts = new Impacts({
@@ -271,6 +314,16 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
       findPrincipal: (name) => directory.principal(name, now()),
       registry: () => registry.now(now()),
       operatorRoles: operators,
+      requestAccess: async (person, wanted) => {
+        const asked = await requestAccess(person, wanted, { offers: config.access, services });
+        return noticeSubmission(asked, services.notice);
+      },
+      passwords: openPasswords({
+        directory,
+        kept: shortLived,
+        maxSeconds: Math.floor(config.limits.logins.shortLivedMs / 1000),
+        now: Date.now,
+      }),
       sessions: sessionViews(sessions),
       silences: parts.silences,
       habits: parts.habits,

@@ -1,17 +1,26 @@
 import type { Socket } from "node:net";
 import { authenticationFailed, type Authentication } from "../auth/authentication.ts";
 import type { FailureReason, LoggedIn } from "../auth/login.ts";
-import { TwokeyError, ProtocolViolation, SQLSTATE } from "../base/errors.ts";
+import { TwokeyError, ProtocolViolation } from "../base/errors.ts";
 import { FRONTEND, HEADER_BYTES } from "../wire/message-types.ts";
 import { readExactly } from "./read-exactly.ts";
 
-/** Somebody could not prove who they are. The frontend is told the same whatever `reason` says. */
+/**
+ * Somebody could not prove who they are. The frontend is told the same whatever `reason` says; only who has proved it
+ * is told more.
+ */
 export class LoginFailed extends TwokeyError {
   readonly user: string;
   readonly reason: FailureReason;
 
-  constructor(user: string, reason: FailureReason) {
-    super(SQLSTATE.invalidPassword, authenticationFailed(user).message);
+  constructor(
+    user: string,
+    reason: FailureReason,
+    told: Pick<TwokeyError, "sqlstate" | "message" | "detail" | "hint"> = authenticationFailed(
+      user,
+    ),
+  ) {
+    super(told.sqlstate, told.message, told);
     this.user = user;
     this.reason = reason;
   }
@@ -39,7 +48,7 @@ export async function authenticate(
         socket.write(step.send);
         break;
       case "ok": {
-        const { kind: _, send, ...who } = step;
+        const { send, ...who } = step;
         socket.write(send);
         return who;
       }

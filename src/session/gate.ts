@@ -4,7 +4,9 @@ import { TwokeyError } from "../base/errors.ts";
 import { decideTimed } from "../policy/decide.ts";
 import type { BackupTerms, Decision } from "../policy/decision.ts";
 import type { Breach, SessionHabits } from "../habits/session-habits.ts";
+import type { Place } from "../policy/place.ts";
 import type { Policy } from "../policy/policy.ts";
+import { onlyReads, type Principal } from "../policy/principal.ts";
 import type { Classification } from "../sql/classification.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { decodeBoundParameters } from "../wire/decode-frontend.ts";
@@ -31,6 +33,7 @@ import type { Situation } from "./situation.ts";
 export interface GateOptions {
   readonly situation: Situation;
   readonly policy: () => Policy;
+  readonly asOfNow: (principal: Principal, place: Place) => Principal;
   readonly classifier: Classifier;
   readonly sql: SessionSql;
   readonly desk: Pick<ApprovalDesk, "settle">;
@@ -72,10 +75,12 @@ export class Gate {
   /** By their portals: runs that were approved with a `Bind` and have not begun. */
   readonly #approved = new WeakMap<object, Execution>();
   #policy: Policy;
+  #principal: Principal;
 
   constructor(options: GateOptions) {
     this.#options = options;
     this.#policy = options.policy();
+    this.#principal = options.situation.principal;
   }
 
   /** What is it, and may it? */
@@ -224,11 +229,7 @@ export class Gate {
   }
 
   #judge(text: string, classification: Classification): Judged {
-    const policy = this.#options.policy();
-    if (policy !== this.#policy) {
-      this.#policy = policy;
-      this.#judgements = new WeakMap();
-    }
+    this.#lookAround();
     const key = sharedBy(classification);
     const known = this.#judgements.get(key);
     if (known?.text === text) return known;
@@ -241,14 +242,32 @@ export class Gate {
     return judged;
   }
 
+  /** What was decided holds no longer once the policy is another, or the roles that somebody has for a while. */
+  #lookAround(): void {
+    const policy = this.#options.policy();
+    const principal = this.#principalNow();
+    if (policy === this.#policy && principal === this.#principal) return;
+    this.#policy = policy;
+    this.#principal = principal;
+    this.#judgements = new WeakMap();
+  }
+
+  #principalNow(): Principal {
+    const { asOfNow, situation } = this.#options;
+    return asOfNow(situation.principal, situation.place);
+  }
+
   #decide(classification: Classification): ReturnType<typeof decideTimed> {
     const { situation, now } = this.#options;
-    const { principal, client, place, neighbours } = situation;
+    const { client, place, neighbours } = situation;
+    const principal = this.#principal;
+    const isReadOnly = onlyReads(principal, situation.readOnlyRoles);
     return decideTimed(this.#policy, {
       classification,
       principal,
       client,
       place,
+      isReadOnly,
       neighbours,
       at: now(),
     });
@@ -259,7 +278,8 @@ export class Gate {
     const { judged } = subject;
     const { classifier, sql, policy } = this.#options;
     if (!dependsOnSession(judged)) {
-      if (policy() === this.#policy && judged.isTimeless) return subject;
+      const isSame = policy() === this.#policy && this.#principalNow() === this.#principal;
+      if (isSame && judged.isTimeless) return subject;
       return this.#inPlaceOf(subject, judged.classification);
     }
     const classification = classifier.classify(judged.text, sql.session);
@@ -412,7 +432,7 @@ export class Gate {
     try {
       const execution = recorder.decided(subject);
       this.#options.recent.ran(subject.judged, Date.now());
-      this.#count(subject.judged, "allow");
+      this.#count(subject.judged, isObserved(subject.judged) ? "observe" : "allow");
       this.#compare(subject);
       const onRecord = recorder.beforeEffect(execution);
       return onRecord === undefined
@@ -450,10 +470,14 @@ export class Gate {
     return refuse(blockedRefusal(decision, judged.classification));
   }
 
-  #count({ countedAs }: Judged, action: Decision["action"]): void {
+  #count({ countedAs }: Judged, action: Decision["action"] | "observe"): void {
     const { metrics, situation } = this.#options;
     metrics.statement(situation.place.environment, countedAs, action);
   }
+}
+
+function isObserved({ decision }: Judged): boolean {
+  return decision.action === "allow" && decision.observed !== undefined;
 }
 
 /** A signature or a backup: what is used for a portal is remembered with it. */

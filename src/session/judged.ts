@@ -131,6 +131,8 @@ export function judgementFragment(
         : [],
     action,
     rule: decision.rule,
+    ...(decision.action === "allow" &&
+      decision.observed !== undefined && { observed: decision.observed.action }),
   });
 }
 

@@ -4,6 +4,7 @@ import type { SessionFields } from "../audit/record.ts";
 import { summaryOf } from "../sql/summary-of.ts";
 import type { TakenUse } from "./approval-desk.ts";
 import type { Judged } from "./judged.ts";
+import type { NotAllowed } from "../policy/decision.ts";
 
 /** What those who watch are told of a session; see `alerts/event.ts`. All of it is off the way of what is allowed. */
 export type TellNotice = (notice: Notice) => void;
@@ -25,6 +26,21 @@ export function refusedNotice(fields: SessionFields, judged: Judged, request?: s
   return request === undefined || decision.action !== "require_approval"
     ? { kind: "statement.refused", ...statement }
     : { kind: "statement.held", ...statement, request, approvers: decision.terms.approvers };
+}
+
+/** It passed, as the rules of its environment are only watched. */
+export function observedNotice(
+  fields: SessionFields,
+  judged: Judged,
+  observed: NotAllowed,
+): Notice {
+  return {
+    kind: "statement.observed",
+    ...whoAndWhere(fields),
+    ...what(judged),
+    environment: observed.environment,
+    would: observed.action,
+  };
 }
 
 export function approvedNotice(
@@ -80,7 +96,8 @@ function what({ classification, decision, text, isDestructive }: Judged): {
   readonly isDestructive: boolean;
   readonly rule: string;
 } {
-  const statement = decision.action === "allow" ? undefined : decision.statement;
+  const deciding = decision.action === "allow" ? decision.observed : decision;
+  const statement = deciding?.statement;
   const summary = summaryOf(classification, statement);
   return { summary, sql: text, isDestructive, rule: decision.rule };
 }

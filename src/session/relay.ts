@@ -23,6 +23,8 @@ export interface RelayOptions {
   readonly gate: Gate;
   readonly sql: SessionSql;
   readonly holds: Holds;
+  /** A sentence that every refusal ends in. */
+  readonly reminder: string | undefined;
   readonly maxMessageBytes: number;
   readonly maxNamedObjects: number;
   readonly idleInTransactionMs: number | undefined;
@@ -57,7 +59,7 @@ export class Relay implements UpstreamListener, HoldLine {
     this.#options = options;
     const { frontend, upstream, gate, sql, countBytes } = options;
     this.ending = new Promise((resolve) => (this.#resolveEnding = resolve));
-    const refusals = new SwappedRefusals();
+    const refusals = new SwappedRefusals(options.reminder);
     const state = new ProtocolState<Subject, Execution>({
       onFinished: (execution, outcome) => {
         gate.finished(execution, outcome, this.#traffic());

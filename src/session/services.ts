@@ -1,5 +1,6 @@
 import type { Authentication, FrontendChannel } from "../auth/authentication.ts";
 import type { SessionHabits, SessionIdentity } from "../habits/session-habits.ts";
+import type { LoggedIn } from "../auth/login.ts";
 import type { Place } from "../policy/place.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -20,6 +21,12 @@ import type { RecordedValues } from "./session-recorder.ts";
 export interface Route {
   readonly upstream: string;
   readonly place: Place;
+  /** Roles of which who has no other only reads there. */
+  readonly readOnlyRoles: readonly string[];
+  /** Whether a frontend is told at log-in, and with every refusal, where it is and as whom. */
+  readonly greets: boolean;
+  /** Whether the server is told the person in place of the program. */
+  readonly showsPerson: boolean;
   /** The other databases on the same server. */
   readonly neighbours: readonly Place[];
   /** Its dialect's: each reads text in its own way. */
@@ -30,7 +37,7 @@ export interface Route {
    * @throws UpstreamRefused, UpstreamUnavailable; ConnectionRefused for somebody who has no login there
    */
   readonly connect: (
-    who: Principal | "twokey",
+    who: Pick<LoggedIn, "principal" | "upstream"> | "twokey",
     parameters: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ) => Promise<UpstreamLink>;
@@ -55,12 +62,17 @@ export interface SessionServices {
   readonly limits: () => SessionLimits;
   readonly authentication: (
     user: string,
-    channel: FrontendChannel,
-    address: string,
+    from: {
+      readonly channel: FrontendChannel;
+      readonly address: string;
+      readonly database: string;
+    },
   ) => Promise<Authentication>;
   /** @returns `undefined` for a database that is not configured */
   readonly route: (database: string) => Route | undefined;
   readonly policy: () => Policy;
+  /** The principal with the roles that it has for a while; the very same object while nothing changes. */
+  readonly asOfNow: (principal: Principal, place: Place) => Principal;
   readonly desk: ApprovalDesk;
   readonly backups: BackupDesk;
   readonly audit: AuditFile;

@@ -19,6 +19,7 @@ import {
   failedNotice,
   isGuess,
   loginNotice,
+  observedNotice,
   refusedNotice,
   type TellNotice,
 } from "./notices.ts";
@@ -100,6 +101,8 @@ export class SessionRecorder {
 
   started(how: {
     readonly authentication: string;
+    /** Of the server's process for it, as the server's own log has it. */
+    readonly backendPid: number | undefined;
     readonly tls: string | undefined;
     readonly isPerson: boolean;
   }): void {
@@ -108,6 +111,7 @@ export class SessionRecorder {
       this.#whole,
       encodeFragment({
         authentication: how.authentication,
+        ...(how.backendPid !== undefined && { backend_pid: how.backendPid }),
         ...(how.tls !== undefined && { tls: how.tls }),
       }),
     );
@@ -124,8 +128,12 @@ export class SessionRecorder {
 
   /** @throws AuditUnavailable */
   decided(subject: Subject, backups?: readonly string[]): Execution {
+    const { decision } = subject.judged;
+    if (decision.action === "allow" && decision.observed !== undefined) {
+      this.#notice(observedNotice(this.#fields, subject.judged, decision.observed));
+    }
     const how = backups === undefined ? NOTHING : encodeFragment({ backups });
-    return this.#started(subject, this.#decided(subject, subject.judged.decision.action, how));
+    return this.#started(subject, this.#decided(subject, decision.action, how));
   }
 
   /** The next rows of a portal whose execution was approved before. */

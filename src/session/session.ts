@@ -27,8 +27,9 @@ import { SecondPerson } from "./second-person.ts";
 import { SessionRecorder } from "./session-recorder.ts";
 import { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
+import { checkOwnPlace, greetingNotice, whereabouts, withOwnSettings } from "./whereabouts.ts";
 import { checkReading } from "./check-reading.ts";
-import { asSetStatement, startupSettings } from "./startup-settings.ts";
+import { applicationNameIn, asSetStatement, startupSettings } from "./startup-settings.ts";
 
 type Opened = Extract<Opening, { kind: "session" }>;
 
@@ -46,7 +47,11 @@ export async function runSession(
   const user = startup.parameters.get("user") ?? "";
   negotiateProtocol(opened);
   const address = socket.remoteAddress ?? "local";
-  const authentication = await services.authentication(user, channelOf(tls), address);
+  const authentication = await services.authentication(user, {
+    channel: channelOf(tls),
+    address,
+    database: startup.parameters.get("database") || user, // eslint-disable-line @typescript-eslint/prefer-nullish-coalescing -- empty counts as absent
+  });
   const { failedLoginDelayMs: failureDelayMs } = services.limits();
   const who = await authenticate(socket, authentication, {
     user,
@@ -71,9 +76,10 @@ async function openSession(
   refuseReplication(opened);
   const route = findRoute(opened, services);
   const situation = situationOf(opened, who, route);
+  checkOwnPlace(situation);
   const recorder = recorderOf(situation, services);
   const sql = new SessionSql();
-  const { policy, desk, metrics, now } = services;
+  const { policy, asOfNow, desk, metrics, now } = services;
   const { classifier } = route;
   const holds = new Holds();
   const recent = new RecentStatements();
@@ -90,6 +96,7 @@ async function openSession(
   const gate = new Gate({
     situation,
     policy,
+    asOfNow,
     classifier,
     sql,
     desk,
@@ -103,11 +110,14 @@ async function openSession(
   });
 
   const settings = await judgedSettings(opened, gate);
-  const link = await route.connect(who.principal, settings, deadline);
+  const principal = asOfNow(who.principal, situation.place);
+  const upstreamSettings = withOwnSettings(settings, { ...situation, principal }, route);
+  const link = await route.connect({ ...who, principal }, upstreamSettings, deadline);
   try {
     checkReading(link.parameters, sql);
     recorder.started({
       authentication: who.method,
+      backendPid: link.key?.processId,
       tls: tls?.getProtocol() ?? undefined,
       isPerson: who.principal.kind === "person",
     });
@@ -134,6 +144,7 @@ async function relay(started: Started): Promise<void> {
   const { opened, link, gate, sql, holds, recorder, situation, route, services } = started;
   const { socket: frontend } = opened;
   const { metrics, sessions, cancelKeys } = services;
+  const { greets } = started.route;
   const { maxMessageBytes, maxNamedObjects, idleInTransactionMs } = services.limits();
   const joined = new Relay({
     frontend,
@@ -141,6 +152,7 @@ async function relay(started: Started): Promise<void> {
     gate,
     sql,
     holds,
+    reminder: greets ? `Here ${whereabouts(situation)}.` : undefined,
     maxMessageBytes,
     maxNamedObjects,
     idleInTransactionMs,
@@ -166,7 +178,8 @@ async function relay(started: Started): Promise<void> {
 }
 
 /** Everything between a successful authentication and the first statement (PostgreSQL docs, "Start-Up"). */
-function greet({ opened, link, holds, route, services }: Started): CancelKey | undefined {
+function greet(started: Started): CancelKey | undefined {
+  const { opened, link, holds, route, situation, services } = started;
   const { socket, startup } = opened;
   const key =
     link.key === undefined
@@ -177,13 +190,20 @@ function greet({ opened, link, holds, route, services }: Started): CancelKey | u
   socket.write(
     Buffer.concat([
       encodeAuthenticationOk(),
-      ...[...link.parameters].map(([name, value]) => encodeParameterStatus(name, value)),
+      ...[...reported(started)].map(([name, value]) => encodeParameterStatus(name, value)),
       ...(key === undefined ? [] : [encodeBackendKeyData(key.processId, key.secret)]),
       ...link.notices,
+      ...(route.greets ? [greetingNotice(situation)] : []),
       encodeReadyForQuery(link.transactionStatus),
     ]),
   );
   return key;
+}
+
+/** What the server reports; the frontend's own name for itself is what it gave. */
+function reported({ link, situation, route }: Started): ReadonlyMap<string, string> {
+  if (!route.showsPerson || !link.parameters.has("application_name")) return link.parameters;
+  return new Map([...link.parameters, ["application_name", situation.client.applicationName]]);
 }
 
 function negotiateProtocol({ socket, startup }: Opened): void {
@@ -249,7 +269,7 @@ function findRoute({ startup }: Opened, { route }: SessionServices): Route {
 function situationOf(
   { socket, tls, startup }: Opened,
   { principal, method }: LoggedIn,
-  { place, neighbours, upstream }: Route,
+  { place, neighbours, upstream, readOnlyRoles }: Route,
 ): Situation {
   const { remoteAddress } = socket;
   return {
@@ -257,7 +277,7 @@ function situationOf(
     principal,
     client: {
       address: remoteAddress === undefined ? undefined : parseIpAddress(remoteAddress),
-      applicationName: startup.parameters.get("application_name") ?? "",
+      applicationName: applicationNameIn(startup.parameters),
       hasTls: tls !== undefined,
       method,
     },
@@ -265,6 +285,7 @@ function situationOf(
     place,
     neighbours,
     upstream,
+    readOnlyRoles,
   };
 }
 

@@ -13,4 +13,6 @@ export interface Situation {
   /** The other databases on the same server. */
   readonly neighbours: readonly Place[];
   readonly upstream: string;
+  /** Roles of which who has no other only reads here, whatever the rules say. */
+  readonly readOnlyRoles: readonly string[];
 }

@@ -21,6 +21,12 @@ export function startupSettings(parameters: ReadonlyMap<string, string>): Startu
   return settings;
 }
 
+/** What the frontend calls itself; the last that says so counts. */
+export function applicationNameIn(parameters: ReadonlyMap<string, string>): string {
+  const isIt = ({ name }: StartupSetting): boolean => name.toLowerCase() === "application_name";
+  return startupSettings(parameters).findLast(isIt)?.value ?? "";
+}
+
 // SET only stores them; in a start-up packet they make the server load code before the first statement.
 const PRELOADS = new Set([
   "session_preload_libraries",

@@ -1,3 +1,4 @@
+import { SQLSTATE } from "../base/errors.ts";
 import { encodeErrorResponse } from "../wire/encode-backend.ts";
 import {
   encodeRefusedCopy,
@@ -13,6 +14,13 @@ export class SwappedRefusals {
   readonly #refusals = new Map<string, Refusal>();
   #interruption: Refusal | undefined;
   #hasInterrupted = false;
+
+  /** A sentence that every refusal ends in. */
+  readonly #reminder: string | undefined;
+
+  constructor(reminder?: string) {
+    this.#reminder = reminder;
+  }
 
   /** A message stood in a COPY that can't; the server ends such a session, as it can't tell where the next one begins. */
   get hasInterruptedCopy(): boolean {
@@ -47,12 +55,18 @@ export class SwappedRefusals {
     if (token === undefined || refusal === undefined) return undefined;
     this.#refusals.delete(token);
     if (refusal === this.#interruption) this.#hasInterrupted = true;
-    return { refusal, message: encodeErrorResponse({ severity: "ERROR", ...refusal }) };
+    const told = { severity: "ERROR", ...refusal, ...this.#reminded(refusal) } as const;
+    return { refusal, message: encodeErrorResponse(told) };
   }
 
   /** Nothing is outstanding: those that are left stood behind an error in their pipeline, and were skipped. */
   forgetUnanswered(): void {
     if (this.#refusals.size > 0) this.#refusals.clear();
+  }
+
+  #reminded({ sqlstate, detail }: Refusal): Pick<Refusal, "detail"> {
+    if (this.#reminder === undefined || sqlstate !== SQLSTATE.insufficientPrivilege) return {};
+    return { detail: [detail, this.#reminder].filter(Boolean).join(" ") };
   }
 
   #remember(refusal: Refusal): string {

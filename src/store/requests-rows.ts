@@ -74,6 +74,8 @@ export async function insertRequest(
     position,
     sha256,
   }));
+  // A role that is asked for comes without any.
+  if (statements.length === 0) return;
   await transaction.insertInto("request_statements").values(statements).execute();
 }
 

@@ -3,13 +3,22 @@ import type { Decision } from "../policy/decision.ts";
 import { EFFECTS, type Effect } from "../sql/classification.ts";
 import { FastHistogram } from "./fast-histogram.ts";
 
-type Action = Decision["action"];
+/** `observe`: let pass, though the rules say otherwise. */
+type Action = Decision["action"] | "observe";
 export type RequestOutcome =
   "created" | "joined" | "approved" | "used" | "rejected" | "cancelled" | "expired";
 export type ApprovalOutcome = "accepted" | "refused" | "used";
 
-const ACTIONS = ["allow", "block", "require_approval"] as const satisfies readonly Action[];
-const ACTION_INDEX = { allow: 0, block: 1, require_approval: 2 } satisfies Record<Action, number>;
+const ACTIONS = [
+  "allow",
+  "block",
+  "require_approval",
+  "observe",
+] as const satisfies readonly Action[];
+const ACTION_INDEX = { allow: 0, block: 1, require_approval: 2, observe: 3 } satisfies Record<
+  Action,
+  number
+>;
 const EFFECT_INDEX = Object.fromEntries(EFFECTS.map((effect, index) => [effect, index])) as Record<
   Effect,
   number

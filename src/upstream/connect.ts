@@ -1,6 +1,7 @@
 import { addAbortListener } from "node:events";
 import { assertNever } from "../base/assert-never.ts";
 import { ProtocolViolation, SQLSTATE, UpstreamUnavailable } from "../base/errors.ts";
+import type { ScramCredential } from "../auth/login.ts";
 import type { Secret } from "../base/secret.ts";
 import {
   decodeBackendKeyData,
@@ -28,7 +29,7 @@ export interface UpstreamOptions {
   readonly tls: UpstreamTls;
   readonly user: string;
   /** Called when a server asks for a password: anew for each connection, so that it can be rotated. */
-  readonly password: () => Promise<Secret>;
+  readonly password: () => Promise<Secret | ScramCredential>;
   readonly database: string;
   /** Further start-up parameters: `application_name`, settings. They can't stand in for the ones above. */
   readonly parameters: ReadonlyMap<string, string>;

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { assertNever } from "../base/assert-never.ts";
 import { ProtocolViolation, Unsupported } from "../base/errors.ts";
-import type { Secret } from "../base/secret.ts";
+import type { ScramCredential } from "../auth/login.ts";
+import { Secret } from "../base/secret.ts";
 import { tlsServerEndPoint } from "../auth/tls-server-end-point.ts";
 import { decodeAuthentication, type Authentication } from "../wire/decode-backend.ts";
 import {
@@ -16,7 +17,7 @@ import type { BackendMessage, StartupMessages } from "./startup-messages.ts";
 export interface LogIn {
   readonly user: string;
   /** Called only when the server asks for a password. */
-  readonly password: () => Promise<Secret>;
+  readonly password: () => Promise<Secret | ScramCredential>;
   /** DER of the certificate that the server showed; `undefined` without TLS. */
   readonly certificate: Buffer | undefined;
   readonly messages: StartupMessages;
@@ -43,11 +44,11 @@ export async function logIn(first: BackendMessage, login: LogIn): Promise<void> 
           "the server asks for a cleartext password on a connection without TLS",
         );
       }
-      login.send(encodePasswordMessage((await login.password()).reveal()));
+      login.send(encodePasswordMessage((await wholePassword(login)).reveal()));
       break;
     case "md5_password":
       login.send(
-        encodePasswordMessage(md5Response(login.user, await login.password(), asked.salt)),
+        encodePasswordMessage(md5Response(login.user, await wholePassword(login), asked.salt)),
       );
       break;
     case "sasl":
@@ -62,6 +63,14 @@ export async function logIn(first: BackendMessage, login: LogIn): Promise<void> 
       return assertNever(asked);
   }
   if (authenticationIn(await login.messages.next()).kind !== "ok") throw outOfPlace();
+}
+
+async function wholePassword({ password }: LogIn): Promise<Secret> {
+  const known = await password();
+  if (known instanceof Secret) return known;
+  throw new Unsupported(
+    "the server does not ask by SCRAM-SHA-256, so the person's proof is no use",
+  );
 }
 
 async function scram(

@@ -1,7 +1,8 @@
 import { assertNever } from "../base/assert-never.ts";
 import { equalConstantTime } from "../base/digest.ts";
-import { ProtocolViolation } from "../base/errors.ts";
-import type { Secret } from "../base/secret.ts";
+import { ProtocolViolation, SQLSTATE } from "../base/errors.ts";
+import type { ScramCredential } from "../auth/login.ts";
+import { Secret } from "../base/secret.ts";
 import {
   deriveScramKeys,
   hmacSha256,
@@ -10,12 +11,15 @@ import {
   type ScramKeys,
 } from "../auth/scram-keys.ts";
 
+import { UpstreamRefused } from "./startup-messages.ts";
+
 // A server's number: rounds cost us time before it has proved anything (RFC 7677 asks for at least 4096).
 const MAX_ITERATIONS = 1_000_000;
 const MAX_SALT_BYTES = 1024;
 
 export interface ScramClientOptions {
-  readonly password: Secret;
+  /** Or what a client has proved it with to us, which is as good where the same verifier is kept. */
+  readonly password: Secret | ScramCredential;
   /** Printable ASCII without commas; fresh for each exchange. */
   readonly nonce: string;
   readonly channelBinding: ChannelBinding;
@@ -34,7 +38,7 @@ export type ChannelBinding =
  * @throws ProtocolViolation for anything malformed, for too many rounds, and for a server that doesn't know our keys
  */
 export class ScramClient {
-  readonly #password: Secret;
+  readonly #password: Secret | ScramCredential;
   readonly #nonce: string;
   readonly #channelBinding: ChannelBinding;
   #expectedSignature: Buffer | undefined;
@@ -66,7 +70,7 @@ export class ScramClient {
         `the server asks for more than ${MAX_ITERATIONS} SCRAM iterations`,
       );
     }
-    const keys = await deriveScramKeys(this.#password, { salt, iterations });
+    const keys = await keysFor(this.#password, { salt, iterations });
     return this.#prove(keys, { nonce, serverFirst });
   }
 
@@ -97,6 +101,20 @@ export class ScramClient {
   #clientFirstBare(): string {
     return `n=,r=${this.#nonce}`;
   }
+}
+
+/** @throws UpstreamRefused (28P01) for a proof of another password than the server now knows */
+async function keysFor(
+  password: Secret | ScramCredential,
+  asked: { readonly salt: Buffer; readonly iterations: number },
+): Promise<ScramKeys> {
+  if (password instanceof Secret) return deriveScramKeys(password, asked);
+  const { verifier, clientKey } = password;
+  if (!verifier.salt.equals(asked.salt) || verifier.iterations !== asked.iterations) {
+    throw new UpstreamRefused(SQLSTATE.invalidPassword, "the password was changed on the server");
+  }
+  const { storedKey, serverKey } = verifier;
+  return { clientKey: clientKey.reveal(), storedKey, serverKey };
 }
 
 function gs2Header({ kind }: ChannelBinding): string {

@@ -123,6 +123,13 @@ export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Prom
     requests,
     impact: () => Promise.resolve({ measured_at: "2026-11-23T12:00:00Z" }),
     submit: () => Promise.reject(new Error("not asked for in this test")),
+    requestAccess: () => Promise.reject(new Error("not asked for in this test")),
+    passwords: {
+      maxSeconds: 3600,
+      refusal: () => undefined,
+      issue: () => Promise.reject(new Error("not asked for in this test")),
+      revoke: () => 0,
+    },
     sessions: {
       list: () => sessions,
       terminate: (id) => {

@@ -72,6 +72,7 @@ const REQUEST = {
 /** One of each kind. */
 export const SAMPLES: { readonly [K in AlertEvent["kind"]]: Extract<AlertEvent, { kind: K }> } = {
   "statement.refused": REFUSED,
+  "statement.observed": { ...REFUSED, kind: "statement.observed", would: "block" },
   "statement.held": HELD,
   "statement.approved": {
     ...REFUSED,

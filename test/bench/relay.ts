@@ -94,6 +94,7 @@ function openSession(): Ends {
     address: "10.1.2.3:52814",
     place: production,
     neighbours: [],
+    readOnlyRoles: [],
     upstream: "main",
   };
   const recorder = new SessionRecorder(
@@ -119,6 +120,7 @@ function openSession(): Ends {
   const gate = new Gate({
     situation,
     policy: () => policy,
+    asOfNow: (principal) => principal,
     classifier,
     sql,
     desk,
@@ -137,6 +139,7 @@ function openSession(): Ends {
     gate,
     sql,
     holds,
+    reminder: undefined,
     maxMessageBytes: 1 << 28,
     maxNamedObjects: 10_000,
     idleInTransactionMs: undefined,

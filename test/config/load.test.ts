@@ -108,6 +108,7 @@ describe("a good file", () => {
         perAddress: 100,
         windowMs: 600_000,
         lockForMs: 600_000,
+        shortLivedMs: 43_200_000,
         delayMs: 250,
       },
       startupTimeoutMs: 30_000,

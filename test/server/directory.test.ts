@@ -17,6 +17,8 @@ const ALICE: PrincipalConfig = {
   verifier: undefined,
   certificates: [],
   tokens: [],
+  onlyReads: false,
+  places: [],
   isDisabled: false,
   expiresAt: undefined,
 };
@@ -38,7 +40,12 @@ afterEach(() => {
 function open(text: string): Directory {
   writeFileSync(file, text);
   const names = new Set(["bob"]);
-  const frame = { roles: ["senior", "lead"], tokens: [], peopleFile: { path: file, names } };
+  const frame = {
+    roles: ["senior", "lead"],
+    tokens: [],
+    environments: [],
+    peopleFile: { path: file, names },
+  };
   const principals = new Map([["alice", ALICE]]);
   const people = {
     ...frame,

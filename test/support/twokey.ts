@@ -69,6 +69,8 @@ export interface TestTwokeyOptions {
   readonly rules?: readonly Record<string, unknown>[];
   /** Further sections of the configuration, over what stands here. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** More to say of one of the people. */
+  readonly person?: Readonly<Partial<Record<"alice" | "bob" | "carol", object>>>;
 }
 
 /** A configuration in a folder of its own, and who is in it. */
@@ -83,6 +85,7 @@ export async function writeTestConfig({
   databases = { shop: "production", postgres: "production" },
   rules = RULES,
   config = {},
+  person = {},
 }: TestTwokeyOptions): Promise<TestConfig> {
   const directory = mkdtempSync(path.join(tmpdir(), "twokey-test-"));
   const at = (name: string): string => path.join(directory, name);
@@ -122,9 +125,9 @@ export async function writeTestConfig({
       environments: { production: {}, development: {} },
       roles: ["junior", "senior", "lead"],
       people: {
-        alice: { roles: ["senior"], verifier: await verifierOf(people.alice) },
-        bob: { roles: ["lead"], verifier: await verifierOf(people.bob) },
-        carol: { roles: ["junior"], verifier: await verifierOf(people.carol) },
+        alice: { roles: ["senior"], verifier: await verifierOf(people.alice), ...person.alice },
+        bob: { roles: ["lead"], verifier: await verifierOf(people.bob), ...person.bob },
+        carol: { roles: ["junior"], verifier: await verifierOf(people.carol), ...person.carol },
       },
       approvals: { allowed_signers: "allowed_signers" },
       rules,
