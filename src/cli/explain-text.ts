@@ -85,7 +85,16 @@ function describeDecision(decision: Decision | undefined, colors: Colors): strin
   const by = `by rule "${rule}" of ${environment}`;
   switch (action) {
     case "allow":
-      return [field("decision", `${colors.green("allowed")} ${by}`)];
+      if (decision.observed === undefined) {
+        return [field("decision", `${colors.green("allowed")} ${by}`)];
+      }
+      return [
+        field(
+          "decision",
+          `${colors.yellow("allowed, as rules are only watched in")} ${environment}`,
+        ),
+        ...describeDecision(decision.observed, colors),
+      ];
     case "block":
       return [field("decision", `${colors.red("refused")} ${by}`), ...told(decision)];
     case "require_approval": {

@@ -96,6 +96,9 @@ export interface Upstream {
     readonly isDirect: boolean;
   };
   readonly connectTimeoutMs: number;
+  readonly rotation?:
+    | { readonly everyMs: number | undefined; readonly handTo: readonly string[] | undefined }
+    | undefined;
   /** Where what the server keeps of passwords is read, for those who log in there as themselves. */
   readonly verifiers?:
     | {
@@ -122,6 +125,8 @@ export interface Database {
   readonly neighbours: readonly Place[];
   /** The first that names one of a principal's roles is its; none at all means that all are the upstream's user. */
   readonly logins: readonly Login[];
+  /** Who clears what may be dropped, where the server drops nothing else. */
+  readonly secondLock?: { readonly user: string; readonly password: SecretSource } | undefined;
 }
 
 /** Who some roles are on the server, and what the server lets that role do. */

@@ -121,6 +121,16 @@ const databaseSchema = z.strictObject({
       "Who logs in on the server as whom: the first that names one of the person's roles counts, and who is in none is " +
         "turned away. Without any, everybody logs in as the upstream's `user`.",
     ),
+  second_lock: z
+    .strictObject({
+      user: z.string().min(1).max(63).describe("Role that clears, and does nothing else."),
+      password: secret.describe("Its password: where to find it."),
+    })
+    .optional()
+    .describe(
+      "`twokey provision` makes an event trigger, by which the server refuses to drop anything that Twokey has not cleared: a " +
+        "function's hidden `DROP TABLE`, or one around Twokey.",
+    ),
 });
 
 const environmentSchema = z.strictObject({

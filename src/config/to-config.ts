@@ -168,6 +168,7 @@ function toUpstream(name: string, text: UpstreamText, absolute: Absolute): Upstr
       password: toSecretSource(password, absolute),
       refreshMs: refresh,
     })),
+    rotation: optional(text.rotate, ({ every, hand_to: handTo }) => ({ everyMs: every, handTo })),
     showsPerson: text.application_name === "person",
   };
 }
@@ -184,7 +185,7 @@ function toDatabases(
   }));
   const serversOf = (name: string): string[] =>
     (upstreams.get(text.databases[name]?.upstream ?? "")?.hosts ?? []).map(serverName);
-  return mapValues(text.databases, ({ upstream, dialect, logins }, name) => {
+  return mapValues(text.databases, ({ upstream, dialect, logins, second_lock: lock }, name) => {
     const servers = serversOf(name);
     const neighbours = [...places.values()].filter(
       ({ database }) =>
@@ -200,6 +201,10 @@ function toDatabases(
       logins: logins.map((login) => ({
         ...login,
         password: toSecretSource(login.password, absolute),
+      })),
+      secondLock: optional(lock, ({ user, password }) => ({
+        user,
+        password: toSecretSource(password, absolute),
       })),
     };
   });

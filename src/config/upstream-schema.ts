@@ -68,6 +68,24 @@ export const upstreamSchema = z
       .describe(
         "Where the passwords of people with `asks_for: upstream` are checked: by what this server keeps of them.",
       ),
+    rotate: z
+      .strictObject({
+        every: duration({ min: "1h", max: "365d" })
+          .optional()
+          .describe(
+            "How old a password of Twokey's may be before it is changed, by its file's time. By default `twokey rotate` is run by hand.",
+          ),
+        hand_to: nonEmpty(z.string())
+          .optional()
+          .describe(
+            "Program and arguments that take each new password on standard input, to keep it elsewhere, too; TWOKEY_UPSTREAM and " +
+              "TWOKEY_ROLE say whose it is.",
+          ),
+      })
+      .optional()
+      .describe(
+        "New passwords for the roles that Twokey logs in as there, which must be kept in files.",
+      ),
     application_name: z
       .enum(["person", "frontend"])
       .default("person")

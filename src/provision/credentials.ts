@@ -33,9 +33,10 @@ export function loginOf(
 export function credentialsOf({ upstreams, databases }: Config): readonly Credential[] {
   return [
     ...[...upstreams.values()].map(credentialOf),
-    ...[...databases.values()].flatMap((database) =>
-      database.logins.map((login, index) => ofLogin(login, index, database)),
-    ),
+    ...[...databases.values()].flatMap((database) => [
+      ...database.logins.map((login, index) => ofLogin(login, index, database)),
+      ...ofSecondLock(database),
+    ]),
   ];
 }
 
@@ -43,6 +44,12 @@ export function credentialsOf({ upstreams, databases }: Config): readonly Creden
 export function isSameServer(one: Upstream, other: Upstream): boolean {
   const names = one.hosts.map(serverName);
   return other.hosts.some((host) => names.includes(serverName(host)));
+}
+
+function ofSecondLock({ upstream, place, secondLock }: Database): readonly Credential[] {
+  if (secondLock === undefined) return [];
+  const { user, password: source } = secondLock;
+  return [{ upstream, user, source, name: `databases.${place.database}.second_lock` }];
 }
 
 function ofLogin(

@@ -10,6 +10,7 @@ import type { Administrator } from "./administrator.ts";
 import { credentialOf } from "./credentials.ts";
 import { databaseOf, openAs, openAsAdministrator } from "./open-session.ts";
 import { createPasswordFile } from "./password-file.ts";
+import { secondLockSql } from "./second-lock-sql.ts";
 import { provisionSql, type ProvisionedRole } from "./provision-sql.ts";
 
 const PASSWORD_BYTES = 32;
@@ -56,11 +57,17 @@ export async function planProvision(
   for (const { source, ...role } of wanted) {
     roles.push({ ...role, verifier: await verifierOf(source, makesPasswords) });
   }
+  const { serverDatabase } = database.place;
+  const withoutPassword = roles
+    .filter(({ may, verifier }) => may !== "connect" && verifier === undefined)
+    .map(({ user }) => user);
+  const made = provisionSql(serverDatabase, roles);
+  if (database.secondLock === undefined) return { sql: made, withoutPassword };
+  const { user, password } = database.secondLock;
+  const verifier = await verifierOf(password, makesPasswords);
   return {
-    sql: provisionSql(database.place.serverDatabase, roles),
-    withoutPassword: roles
-      .filter(({ may, verifier }) => may !== "connect" && verifier === undefined)
-      .map(({ user }) => user),
+    sql: `${made}\n\n${secondLockSql(serverDatabase, { user, verifier })}`,
+    withoutPassword: [...withoutPassword, ...(verifier === undefined ? [user] : [])],
   };
 }
 

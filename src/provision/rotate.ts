@@ -3,12 +3,13 @@ import { z } from "zod";
 import { formatVerifier, makeVerifier } from "../auth/verifier.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import { Secret } from "../base/secret.ts";
-import type { Config, Upstream } from "../config/config.ts";
+import type { Config, Database, Upstream } from "../config/config.ts";
 import type { SecretSource } from "../config/secret-source.ts";
 import { loadCredential } from "../upstream/credential.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
 import { credentialsOf, isSameServer, type Credential } from "./credentials.ts";
 import { openAs, openWith } from "./open-session.ts";
+import { handOver } from "./hand-over.ts";
 import { adoptNext, dropNext, readNext, writeNext } from "./password-file.ts";
 import type { ServerSession } from "./server-session.ts";
 import { isWrongPassword } from "./stored-password.ts";
@@ -89,6 +90,9 @@ export async function rotate(rotatable: Rotatable): Promise<void> {
       });
     }
     adoptNext(file);
+    const { handTo } = upstream.rotation ?? {};
+    if (handTo === undefined) return;
+    await handOver(handTo, { upstream: upstream.name, role: credential.user, password });
   } finally {
     session.close();
   }
@@ -155,7 +159,9 @@ function whereItIs(source: SecretSource | undefined): string {
 
 function databaseFor({ databases }: Config, { upstream, user }: Credential): string {
   const there = [...databases.values()].filter((database) => database.upstream === upstream);
-  const its = there.find(({ logins }) => logins.some((login) => login.user === user)) ?? there[0];
+  const isOf = ({ logins, secondLock }: Database): boolean =>
+    secondLock?.user === user || logins.some((login) => login.user === user);
+  const its = there.find(isOf) ?? there[0];
   if (its === undefined) throw refused(`no database is on upstream "${upstream}"`);
   return its.place.serverDatabase;
 }

@@ -61,6 +61,12 @@ export class Elevations {
     await this.#loadAll();
   }
 
+  /** Takes up what no change announces: a signature that is good only by now. */
+  async refresh(): Promise<void> {
+    this.#enqueue(() => this.#loadAll());
+    await this.#work;
+  }
+
   async close(): Promise<void> {
     this.#unsubscribe?.();
     await this.#work;
@@ -70,6 +76,7 @@ export class Elevations {
   asOfNow(principal: Principal, { environment, database }: Place): Principal {
     if (this.#current.length === 0) return principal;
     const now = formatInstant(this.#parts.now());
+    if (this.#current.every(({ endsAt }) => now >= endsAt)) this.#current = [];
     const here = this.#current.filter(
       (one) =>
         one.person === principal.name &&

@@ -15,6 +15,7 @@ import type { UpstreamTls } from "../upstream/dial.ts";
 import { HostHealth } from "../upstream/host-health.ts";
 import { readTls } from "../upstream/read-tls.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
+import { SecondLock } from "./second-lock.ts";
 import type { UpstreamWatch } from "./upstream-watch.ts";
 
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -43,6 +44,7 @@ export function openRoutes({
     const { upstream, dialect, place, neighbours } = database;
     const own = config.upstreams.get(upstream);
     const dial = dialers.get(upstream);
+    const secondLock = openSecondLock(database, own);
     if (dial === undefined || own === undefined)
       throw new Error(`database ${name} has no upstream ${upstream}`);
     routes.set(name, {
@@ -72,6 +74,8 @@ export function openRoutes({
           throw cannotLogIn(upstream, error);
         }
       },
+      clearance: secondLock && ((link) => secondLock.for(link)),
+      close: () => secondLock?.close(),
       cancel: (link) => {
         cancelUpstream(link, { tls: dial.tls, timeoutMs: CANCEL_TIMEOUT_MS }).catch(
           (error: unknown) => {
@@ -98,6 +102,11 @@ function cannotLogIn(upstream: string, cause: unknown): UpstreamUnavailable {
       cause,
     },
   );
+}
+
+function openSecondLock(database: Database, own: Upstream | undefined): SecondLock | undefined {
+  const { secondLock } = database;
+  return own && secondLock && new SecondLock(database, own, secondLock);
 }
 
 type Who = Parameters<Route["connect"]>[0];

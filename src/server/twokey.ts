@@ -38,6 +38,7 @@ import { noticeAnswers, noticeSubmission } from "./notice-answers.ts";
 import { openRequestStore } from "./request-stores.ts";
 import { openPasswords } from "./passwords.ts";
 import { requestAccess } from "./request-access.ts";
+import { rotateOld } from "./rotation.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
 import { sessionViews } from "./session-views.ts";
 import { remindOfReviews } from "./remind-reviews.ts";
@@ -62,6 +63,7 @@ export interface Twokey {
 }
 
 const EXPIRE_EVERY_MS = 30_000;
+const ROTATE_EVERY_MS = 600_000;
 const PROBE_EVERY_MS = 15_000;
 const PROBE_TIMEOUT_MS = 5_000;
 
@@ -129,6 +131,9 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     await warnOfOpenCredentials(config, log);
     const watch = new UpstreamWatch(notice);
     const routes = openRoutes({ config, classifiers, metrics, watch, log });
+    closers.push(() => {
+      for (const route of routes.values()) route.close();
+    });
 
     const services: SessionServices = {
       tls: openTls(config.listen.tls),
@@ -212,6 +217,8 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
         log,
       ),
       every(PROBE_EVERY_MS, () => probeUpstreams(routes), log),
+      every(EXPIRE_EVERY_MS, () => elevations.refresh(), log),
+      every(ROTATE_EVERY_MS, () => rotateOld({ config, audit, log, now }), log),
       ...refreshVerifiers(config, upstreamVerifiers, log),
     );
     const port = await listen(listener, config);

@@ -14,6 +14,7 @@ import type { Outcome } from "../wire/protocol-state.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { BackupDuty } from "./backup-duty.ts";
 import type { Classifier } from "./classifier.ts";
+import { needsClearance, type Clearance } from "./clearance.ts";
 import { judge, sharedBy, withText, type Judged, type Subject } from "./judged.ts";
 import {
   blockedRefusal,
@@ -74,6 +75,8 @@ export class Gate {
   #judgements = new WeakMap<object, Judged>();
   /** By their portals: runs that were approved with a `Bind` and have not begun. */
   readonly #approved = new WeakMap<object, Execution>();
+  #clearance: Clearance | undefined;
+  readonly #cleared = new Map<Execution, () => void>();
   #policy: Policy;
   #principal: Principal;
 
@@ -127,9 +130,25 @@ export class Gate {
   /** A `Query`, or one `Execute`: permission is looked up again, each signature is used once. */
   permitRun(subject: Subject): RunVerdict | Promise<RunVerdict> {
     const current = this.#current(subject);
-    return current instanceof Promise
-      ? current.then((late) => this.#permitCurrent(subject, late))
-      : this.#permitCurrent(subject, current);
+    const verdict =
+      current instanceof Promise
+        ? current.then((late) => this.#permitCurrent(subject, late))
+        : this.#permitCurrent(subject, current);
+    if (this.#clearance === undefined) return verdict;
+    return verdict instanceof Promise
+      ? verdict.then((late) => this.#clear(late))
+      : this.#clear(verdict);
+  }
+
+  /** From now on, what drops something is cleared with the server first. */
+  clearBy(clearance: Clearance): void {
+    this.#clearance = clearance;
+  }
+
+  /** The session has ended, whatever was under way. */
+  close(): void {
+    for (const release of this.#cleared.values()) release();
+    this.#cleared.clear();
   }
 
   #permitCurrentBind(subject: Subject): BindVerdict | Promise<BindVerdict> {
@@ -218,6 +237,8 @@ export class Gate {
       this.completed(execution, `SELECT ${execution.maxRows}`);
     }
     recorder.finished(execution, outcome, traffic);
+    this.#cleared.get(execution)?.();
+    this.#cleared.delete(execution);
   }
 
   // --- may it ------------------------------------------------------------------------------------------
@@ -418,6 +439,23 @@ export class Gate {
     this.#count(subject.judged, "block");
     this.#options.recorder.refused(subject);
     return refuse(refusal);
+  }
+
+  // --- cleared with the server's second lock --------------------------------------------------------------
+
+  #clear(verdict: RunVerdict): RunVerdict | Promise<RunVerdict> {
+    const clearance = this.#clearance;
+    if (verdict.kind === "refuse" || clearance === undefined) return verdict;
+    const { execution } = verdict;
+    const { judged } = execution.subject;
+    const isSigned = judged.decision.action === "require_approval";
+    if (!needsClearance(judged, isSigned)) return verdict;
+    const { classification, text } = judged;
+    const sent = classification.kind === "parsed" ? classification.text : text;
+    return clearance.clear(sent).then((release) => {
+      this.#cleared.set(execution, release);
+      return verdict;
+    }, refuseUndecided);
   }
 
   // --- on record, done or refused ---------------------------------------------------------------------------

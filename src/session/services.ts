@@ -11,6 +11,7 @@ import type { UpstreamLink } from "../upstream/connect.ts";
 import type { ApprovalDesk } from "./approval-desk.ts";
 import type { BackupDesk } from "./backup-duty.ts";
 import type { CancelKeys } from "./cancel-keys.ts";
+import type { Clearance } from "./clearance.ts";
 import type { Classifier } from "./classifier.ts";
 import type { FrontendTls } from "./frontend-tls.ts";
 import type { TellNotice } from "./notices.ts";
@@ -41,6 +42,9 @@ export interface Route {
     parameters: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ) => Promise<UpstreamLink>;
+  /** Where the server drops nothing that Twokey has not cleared. */
+  readonly clearance: ((link: UpstreamLink) => Clearance) | undefined;
+  readonly close: () => void;
   /** Asks the server to cancel what the link is running. Never throws: a cancel may come too late at any time. */
   readonly cancel: (link: UpstreamLink) => void;
 }

@@ -115,6 +115,7 @@ async function openSession(
   const link = await route.connect({ ...who, principal }, upstreamSettings, deadline);
   try {
     checkReading(link.parameters, sql);
+    if (route.clearance !== undefined) gate.clearBy(route.clearance(link));
     recorder.started({
       authentication: who.method,
       backendPid: link.key?.processId,
@@ -169,6 +170,7 @@ async function relay(started: Started): Promise<void> {
   metrics.sessionOpened(situation.place.environment);
   joined.start();
   const ending = await joined.ending;
+  gate.close();
   metrics.sessionClosed(situation.place.environment);
   sessions.remove(session);
   if (cancelKey !== undefined) cancelKeys.revoke(cancelKey);

@@ -61,12 +61,22 @@ export class ShortLivedPasswords {
     const { mtimeMs, size, ino } = statSync(this.#file);
     const version = `${mtimeMs} ${size} ${ino}`;
     if (version === this.#version) return;
-    this.#passwords = JSON.parse(readFileSync(this.#file, "utf8")) as ShortLivedPassword[];
+    this.#passwords = parse(readFileSync(this.#file, "utf8"), this.#file);
     this.#version = version;
   }
 
   #write(passwords: readonly ShortLivedPassword[]): void {
     writeDurably(this.#file, Buffer.from(JSON.stringify(passwords)));
     this.#refresh();
+  }
+}
+
+function parse(text: string, file: string): readonly ShortLivedPassword[] {
+  try {
+    return JSON.parse(text) as ShortLivedPassword[];
+  } catch (cause) {
+    throw new Error(`${file} is damaged: remove it, and have people run twokey login again`, {
+      cause,
+    });
   }
 }

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import path from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startHttpReceiver, type HttpReceiver } from "../alerts/receivers.ts";
 import { guess } from "../support/guesser.ts";
 import { eventually } from "./protocol/world.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
@@ -10,20 +11,27 @@ import { startTestTwokey, type TestTwokey } from "../support/twokey.ts";
 
 const GUESSES = 10_000;
 const AT_ONCE = 100;
+const HOOK_KEY = "TWOKEY_TEST_HOOK_KEY";
 
 let postgres: TestPostgres;
 let twokey: TestTwokey;
+let hook: HttpReceiver;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  process.env[HOOK_KEY] = "a key for tests only";
+  [postgres, hook] = await Promise.all([startPostgres(), startHttpReceiver()]);
   twokey = await startTestTwokey({
     postgres,
-    config: { limits: { logins: { per_person: 10, per_address: 100, delay: "20ms" } } },
+    config: {
+      limits: { logins: { per_person: 10, per_address: 100, delay: "20ms" } },
+      alerts: { sinks: { hook: { kind: "webhook", url: hook.url, secret: { env: HOOK_KEY } } } },
+    },
   });
 });
 
 afterAll(async () => {
   await twokey.stop();
+  await hook.close();
   await postgres.stop();
 });
 
@@ -111,6 +119,15 @@ test(
     );
     expect(await metric("wrong_password")).toBe(10);
     expect(await metric("locked")).toBe(GUESSES - 10);
+    // One alert for the address, one for the name: not ten thousand, and not none.
+    const alerts = (): string[] =>
+      hook.received
+        .map(({ body }) => (JSON.parse(body) as { alert: string }).alert)
+        .filter((name) => name.startsWith("failed-logins"))
+        .sort();
+    await expect
+      .poll(alerts)
+      .toEqual(["failed-logins-from-an-address", "failed-logins-of-a-person"]);
     await expect(alice("127.0.0.2")).rejects.toThrow(REFUSED);
     await expect(alice("127.0.0.3")).rejects.toThrow(REFUSED);
     await (await alice("127.0.0.1")).end();

@@ -2,6 +2,11 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { loadConfig } from "../../src/config/load.ts";
+import { rotateOld } from "../../src/server/rotation.ts";
+import type { AuditFile } from "../../src/store/audit-file.ts";
+import { openLog } from "../../src/telemetry/log.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { startTestTwokey, type TestTwokey } from "../support/twokey.ts";
 import { Home } from "../cli/harness.ts";
@@ -123,8 +128,61 @@ describe("twokey rotate", () => {
     expect(stderr).toContain("{file: PATH}");
   });
 
-  function run(): ReturnType<Home["run"]> {
-    return home.run(["rotate", "--config", twokey.configFile, "--upstream", "main"]);
+  it("hands the new password to the program that is to keep it, too", async () => {
+    const kept = join(twokey.directory, "kept");
+    const script =
+      "const { TWOKEY_UPSTREAM: u, TWOKEY_ROLE: r } = process.env; process.stdin.on('data', (p) => require('node:fs').writeFileSync(process.argv[1], [u, r, p].join(' ')))";
+    const config = configured({ hand_to: [process.execPath, "-e", script, kept] });
+    expect(await run(config)).toMatchObject({ status: 0 });
+    const password = readFileSync(passwordFile(), "utf8").trim();
+    expect(readFileSync(kept, "utf8")).toBe(`main twokey_main ${password}`);
+
+    const failing = await run(configured({ hand_to: [process.execPath, "-e", "process.exit(7)"] }));
+    expect(failing.status).toBe(2);
+    expect(failing.stderr).toContain("did not take it: status 7");
+    const current = readFileSync(passwordFile(), "utf8").trim();
+    expect(failing.stderr).not.toContain(current);
+    await (await directly(current)).end();
+  });
+
+  it("comes by itself when the password is old enough, and not before", async () => {
+    const config = loadConfig(configured({ every: "1h" }));
+    const log = openLog({ level: "silent" });
+    const actions: unknown[] = [];
+    const audit = { append: (record: unknown) => actions.push(record) } as unknown as AuditFile;
+    const before = readFileSync(passwordFile(), "utf8");
+    await rotateOld({ config, audit, log, now: () => new Date() });
+    expect(readFileSync(passwordFile(), "utf8")).toBe(before);
+    const later = new Date(Date.now() + 2 * 60 * 60 * 1000);
+    await rotateOld({ config, audit, log, now: () => later });
+    const after = readFileSync(passwordFile(), "utf8").trim();
+    expect(after).not.toBe(before.trim());
+    await expect(directly(before.trim())).rejects.toMatchObject({ code: "28P01" });
+    await (await directly(after)).end();
+    expect(actions).toEqual([
+      {
+        event: "admin.action",
+        person: "twokey",
+        operation: "rotate",
+        target: "main twokey_main",
+        outcome: "done",
+      },
+    ]);
+  });
+
+  /** The configuration, with `rotate` of its upstream as given. */
+  function configured(rotation: object): string {
+    const config = join(twokey.directory, "rotating.yaml");
+    const text = parse(readFileSync(twokey.configFile, "utf8")) as {
+      upstreams: { main: object };
+    };
+    const upstreams = { main: { ...text.upstreams.main, rotate: rotation } };
+    writeFileSync(config, stringify({ ...text, upstreams }));
+    return config;
+  }
+
+  function run(config = twokey.configFile): ReturnType<Home["run"]> {
+    return home.run(["rotate", "--config", config, "--upstream", "main"]);
   }
 
   function passwordFile(): string {
