@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { writeDurably } from "./audit-file-recovery.ts";
+import { writeDurably } from "./durable-files.ts";
 
 /** A password that somebody got by `twokey login`; only what checks it is kept. */
 export interface ShortLivedPassword {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { AUTH_METHODS } from "../../policy/client.ts";
-import { searchDirectory } from "../../store/audit-file-read.ts";
+import { searchDirectory } from "../../store/audit-search.ts";
 import { parseWhen } from "../audit-when.ts";
 import { CommandFailed } from "../command-failed.ts";
 import { parseQuestion } from "../explain-json.ts";
