@@ -33,7 +33,7 @@ export const CLIENTS: readonly Client[] = [
   python("SQLAlchemy", "sql_alchemy.py"),
   python("Django", "django_orm.py"),
   {
-    name: "pgjdbc, HikariCP",
+    name: "pgjdbc (behind HikariCP)",
     toolchain: "java",
     command: ["java", "-cp", "classes:jars/*", "Pgjdbc"],
   },

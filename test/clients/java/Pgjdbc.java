@@ -35,7 +35,7 @@ final class Pgjdbc {
     try (HikariDataSource pool = new HikariDataSource(config)) {
       connection = pool.getConnection();
       if (args[0].equals("session")) {
-        Story.say("version", org.postgresql.Driver.class.getPackage().getImplementationVersion() + ", " + HikariDataSource.class.getPackage().getImplementationVersion());
+        Story.say("version", org.postgresql.Driver.class.getPackage().getImplementationVersion());
         session(pool);
       } else {
         List<Object> told = Story.failure(() -> execute("DELETE FROM items"));
