@@ -171,7 +171,7 @@ export const backupsSchema = z
   })
   .prefault({})
   .describe(
-    "What is backed up, when, where to. [Back up, restore, drill](../how-to/back-up-and-restore.md) shows how.",
+    "What is backed up, when, where to. [Back up and restore](../how-to/back-up-and-restore.md) shows how.",
   );
 
 export type BackupsText = z.output<typeof backupsSchema>;
