@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { path } from "./schema-parts.ts";
+import { shipSchema } from "./audit-ship-schema.ts";
+import { name, path } from "./schema-parts.ts";
 import { duration, size } from "./units.ts";
 
 export const auditSchema = z
@@ -48,6 +49,12 @@ export const auditSchema = z
       .prefault({})
       .describe(
         "How long, and how much of, the log is kept. A record says what was removed, and what is left can still be verified.",
+      ),
+    ship: z
+      .record(name, shipSchema)
+      .default({})
+      .describe(
+        "Who else gets the log, at least once and in order; what somebody has yet to get is not removed.",
       ),
     checkpoint: z
       .strictObject({

@@ -1,3 +1,4 @@
+import type { ShipConfig } from "./audit-ship.ts";
 import type { Secret } from "../base/secret.ts";
 import type { ApprovalTerms } from "../policy/decision.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -56,6 +57,7 @@ export interface Config {
     readonly compress: boolean;
     /** Of closed files; without limits, for ever. */
     readonly keep: { readonly ageMs: number | undefined; readonly bytes: number | undefined };
+    readonly ship: ReadonlyMap<string, ShipConfig>;
     readonly checkpoint: {
       /** Made when it is not there. */
       readonly keyFile: string;

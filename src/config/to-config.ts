@@ -1,3 +1,4 @@
+import { toShip } from "./audit-ship.ts";
 import { dirname, resolve } from "node:path";
 import type { Place } from "../policy/place.ts";
 import { createPolicy, type Policy, type UnparsedTreatment } from "../policy/policy.ts";
@@ -101,6 +102,10 @@ export function toConfig(
       rotate: { sizeBytes: text.audit.rotate.size, afterMs: text.audit.rotate.after },
       compress: text.audit.compress,
       keep: { ageMs: text.audit.keep.for, bytes: text.audit.keep.size },
+      ship: toShip(text.audit.ship, {
+        absolute,
+        secret: (source) => toSecretSource(source, absolute),
+      }),
       checkpoint: {
         keyFile: absolute(text.audit.checkpoint.key),
         records: text.audit.checkpoint.records,

@@ -20,6 +20,7 @@ import { FrontendListener } from "../session/frontend-listener.ts";
 import { FrontendTls } from "../session/frontend-tls.ts";
 import { OpenSessions } from "../session/open-sessions.ts";
 import type { Route, SessionServices } from "../session/services.ts";
+import { openShippers } from "../shipping/open-shippers.ts";
 import type { AuditFile } from "../store/audit-file.ts";
 import { ShortLivedPasswords } from "../store/short-lived-passwords.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -88,7 +89,9 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     const audit = openAudit(config, { metrics, log, notice });
     closers.push(() => audit.close());
     recordConfig(config, audit);
-    closers.push(keepAudit(config, { audit, log, shippedSeq: () => Infinity }));
+    const shippers = openShippers(config.audit, { audit, metrics, log });
+    closers.push(() => shippers.close());
+    closers.push(keepAudit(config, { audit, log, shippedSeq: shippers.shippedSeq }));
     const alerting = await openAlerting({ config, audit, metrics, log, now });
     closers.push(() => alerting.close());
     tell = alerting.notice;

@@ -7,6 +7,7 @@ import {
   encodeFragment,
   parseChainId,
   type AuditRecord,
+  type ChainId,
   type EventName,
   type Members,
   type Seq,
@@ -125,6 +126,15 @@ export class AuditFile {
     this.#housekeeping = setInterval(() => {
       this.#keepHouse();
     }, HOUSEKEEPING_MS).unref();
+  }
+
+  get chain(): ChainId {
+    return this.#buffer.head.chain;
+  }
+
+  /** The last record that is on disk. */
+  get syncedSeq(): number {
+    return this.#syncedSeq;
   }
 
   get stats(): AuditStats {

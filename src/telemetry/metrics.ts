@@ -46,6 +46,12 @@ type CacheLookups = Readonly<Record<"hit" | "miss", number>>;
 const NO_LOOKUPS: CacheLookups = { hit: 0, miss: 0 };
 const NO_AUDIT: AuditStats = { records: 0, writeFailures: 0, unsynced: 0 };
 
+interface ShippingLag {
+  readonly receiver: string;
+  /** Records. */
+  readonly lag: number;
+}
+
 /**
  * Every metric of Twokey, fed by one method each. What a statement touches adds to plain numbers, and becomes
  * Prometheus samples only when somebody scrapes; the others may be labelled counters, as they are rare.
@@ -60,6 +66,7 @@ export class Metrics {
   readonly #bytes = { to_upstream: 0, to_frontend: 0 };
   #cache: () => CacheLookups = () => NO_LOOKUPS;
   #audit: () => AuditStats = () => NO_AUDIT;
+  #shipping: () => readonly ShippingLag[] = () => [];
   readonly #backupSnapshotAt = new Map<string, number>();
 
   readonly #decisionSeconds: FastHistogram;
@@ -69,6 +76,7 @@ export class Metrics {
   readonly #authFailures: Counter<"reason">;
   readonly #requests: Counter<"outcome">;
   readonly #approvals: Counter<"outcome">;
+  readonly #shipments: Counter<"receiver" | "outcome">;
   readonly #alerts: Counter<"sink" | "outcome">;
   readonly #backupRuns: Counter<"database" | "outcome">;
   readonly #configReloads: Counter<"outcome">;
@@ -114,6 +122,11 @@ export class Metrics {
     this.#approvals = this.#counter("approvals_total", "Signed approvals handed in or used", [
       "outcome",
     ]);
+    this.#shipments = this.#counter(
+      "audit_shipments_total",
+      "Parts of the audit log sent to a receiver",
+      ["receiver", "outcome"],
+    );
     this.#alerts = this.#counter("alerts_total", "Alerts, by sink", ["sink", "outcome"]);
     this.#backupRuns = this.#counter("backup_runs_total", "Backup runs", ["database", "outcome"]);
     this.#configReloads = this.#counter("config_reloads_total", "Configuration reloads", [
@@ -172,6 +185,15 @@ export class Metrics {
 
   approval(outcome: ApprovalOutcome): void {
     this.#approvals.inc({ outcome });
+  }
+
+  shipped(receiver: string, outcome: "sent" | "failed"): void {
+    this.#shipments.inc({ receiver: this.#bounded("receiver", receiver), outcome });
+  }
+
+  /** Asked at every scrape. */
+  readShipping(lags: () => readonly ShippingLag[]): void {
+    this.#shipping = lags;
   }
 
   alert(sink: string, outcome: "sent" | "failed" | "dropped"): void {
@@ -252,6 +274,14 @@ export class Metrics {
       [],
       (gauge) => {
         gauge.set(this.#audit().unsynced);
+      },
+    );
+    this.#gauge(
+      "audit_ship_lag_records",
+      "Audit records on disk that a receiver has yet to get",
+      ["receiver"],
+      (gauge) => {
+        for (const { receiver, lag } of this.#shipping()) gauge.set({ receiver }, lag);
       },
     );
   }
