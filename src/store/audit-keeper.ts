@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { AuditRecord, Seq } from "../audit/record.ts";
+import { listAuditFiles } from "./audit-file-names.ts";
 import type { KeepJob, KeepResult, Removable } from "./audit-keep.ts";
 
 export interface AuditKeeperOptions {
@@ -32,6 +33,8 @@ export class AuditKeeper {
   /** Does what there is to do; never twice at once. @throws Error as `fs` does: the next run goes on where this one stopped */
   async run(): Promise<void> {
     const { directory, compress, keep, shippedSeq, now } = this.#options;
+    // Only the last is written to: without a second there is nothing to do, and no thread to start.
+    if (listAuditFiles(directory).length < 2) return;
     const { ageMs } = keep;
     const { removable } = await this.#work({
       directory,
