@@ -55,8 +55,11 @@ export function matcher(
  * rarest first: what someone asks for by name.
  */
 export function neededBytes(filter: SearchFilter): Buffer | undefined {
-  const { request, person, database, effect } = filter;
+  const { request, object, person, database, effect } = filter;
   if (request !== undefined) return Buffer.from(`"request":${JSON.stringify(request)}`);
+  // However it is asked for, what stands behind the last separator is the end of its name.
+  const name = object?.slice(Math.max(object.lastIndexOf("."), object.lastIndexOf(":")) + 1);
+  if (name !== undefined) return Buffer.from(JSON.stringify(name).slice(1));
   if (effect === "destructive") return Buffer.from(`"destructive":true`);
   if (effect !== undefined) return Buffer.from(JSON.stringify(effect));
   if (person !== undefined) return Buffer.from(`"person":${JSON.stringify(person)}`);
