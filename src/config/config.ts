@@ -122,6 +122,8 @@ export type Host =
 export interface Database {
   readonly upstream: string;
   readonly dialect: "postgresql" | "redshift";
+  /** Functions that its catalogue calls stable or immutable count as reading. */
+  readonly trustsVolatility: boolean;
   readonly place: Place;
   /** The other databases on the same server, whatever their upstream is called here. */
   readonly neighbours: readonly Place[];

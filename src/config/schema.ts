@@ -159,6 +159,13 @@ const environmentSchema = z.strictObject({
       "What happens to text that PostgreSQL's grammar does not read. `require_approval` uses `approvals.defaults`; " +
         "for the rules it has the one effect `unparsed`, counts as destructive and names no object.",
     ),
+  unknown_functions: z
+    .enum(["opaque", "trust_volatility"])
+    .default("opaque")
+    .describe(
+      "What a call of a function is that is neither PostgreSQL's own nor in `catalogue`. `trust_volatility`: one that the server's " +
+        "catalogue calls stable or immutable only reads; see effects.md for what that rests on. Not where the dialect is `redshift`.",
+    ),
 });
 
 const approvalsSchema = z

@@ -201,6 +201,9 @@ function toDatabases(
     return {
       upstream,
       dialect,
+      trustsVolatility:
+        dialect === "postgresql" &&
+        text.environments[place.environment]?.unknown_functions === "trust_volatility",
       place,
       neighbours,
       logins: logins.map((login) => ({

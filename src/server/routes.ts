@@ -16,6 +16,7 @@ import { HostHealth } from "../upstream/host-health.ts";
 import { readTls } from "../upstream/read-tls.ts";
 import { UpstreamRefused } from "../upstream/startup-messages.ts";
 import { SecondLock } from "./second-lock.ts";
+import { readFunctions, UpstreamFunctions } from "./upstream-functions.ts";
 import type { UpstreamWatch } from "./upstream-watch.ts";
 
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -28,25 +29,49 @@ export interface RoutesOptions {
   readonly log: Log;
 }
 
+interface Routes {
+  readonly routes: ReadonlyMap<string, Route>;
+  /** Of the databases whose catalogue is gone by; not read yet. */
+  readonly functions: readonly UpstreamFunctions[];
+}
+
 /** By the name that people connect to: where each database is, and how to get there. */
-export function openRoutes({
-  config,
-  classifiers,
-  metrics,
-  watch,
-  log,
-}: RoutesOptions): ReadonlyMap<string, Route> {
+export function openRoutes({ config, classifiers, metrics, watch, log }: RoutesOptions): Routes {
   const dialers = new Map(
     [...config.upstreams].map(([name, upstream]) => [name, dialer(upstream)]),
   );
   const routes = new Map<string, Route>();
+  const functions: UpstreamFunctions[] = [];
   for (const [name, database] of config.databases) {
-    const { upstream, dialect, place, neighbours } = database;
+    const { upstream, dialect, place, neighbours, trustsVolatility } = database;
     const own = config.upstreams.get(upstream);
     const dial = dialers.get(upstream);
     const secondLock = openSecondLock(database, own);
     if (dial === undefined || own === undefined)
       throw new Error(`database ${name} has no upstream ${upstream}`);
+    const connect: Route["connect"] = async (who, parameters, signal) => {
+      const login = loginFor(who, database, own);
+      if (login === undefined) throw hasNoLogin(who, name);
+      try {
+        const link = await dial.connect(login, place.serverDatabase, parameters, signal);
+        metrics.upstreamUp(upstream, true);
+        watch.reached(upstream);
+        return link;
+      } catch (error) {
+        if (error instanceof UpstreamUnavailable) {
+          metrics.upstreamUp(upstream, false);
+          watch.failed(upstream, error);
+        }
+        if (!isAboutCredential(error)) throw error;
+        // The server knows another password by now than the one that was proved to us.
+        if (login.kind === "theirs") throw authenticationFailed(login.user);
+        throw cannotLogIn(upstream, error);
+      }
+    };
+    const ownFunctions = trustsVolatility
+      ? new UpstreamFunctions({ database: name, load: () => readFunctions(connect), log })
+      : undefined;
+    if (ownFunctions !== undefined) functions.push(ownFunctions);
     routes.set(name, {
       upstream,
       place,
@@ -55,25 +80,8 @@ export function openRoutes({
       showsPerson: own.showsPerson === true,
       neighbours,
       classifier: classifiers[dialect],
-      connect: async (who, parameters, signal) => {
-        const login = loginFor(who, database, own);
-        if (login === undefined) throw hasNoLogin(who, name);
-        try {
-          const link = await dial.connect(login, place.serverDatabase, parameters, signal);
-          metrics.upstreamUp(upstream, true);
-          watch.reached(upstream);
-          return link;
-        } catch (error) {
-          if (error instanceof UpstreamUnavailable) {
-            metrics.upstreamUp(upstream, false);
-            watch.failed(upstream, error);
-          }
-          if (!isAboutCredential(error)) throw error;
-          // The server knows another password by now than the one that was proved to us.
-          if (login.kind === "theirs") throw authenticationFailed(login.user);
-          throw cannotLogIn(upstream, error);
-        }
-      },
+      functions: ownFunctions,
+      connect,
       clearance: secondLock && ((link) => secondLock.for(link)),
       close: () => secondLock?.close(),
       cancel: (link) => {
@@ -85,7 +93,7 @@ export function openRoutes({
       },
     });
   }
-  return routes;
+  return { routes, functions };
 }
 
 // Class 28: the server does not take our credential. To the frontend that would read as if its own were wrong.

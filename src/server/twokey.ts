@@ -133,10 +133,12 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     closers.push(() => classifiers.redshift.close());
     await warnOfOpenCredentials(config, log);
     const watch = new UpstreamWatch(notice);
-    const routes = openRoutes({ config, classifiers, metrics, watch, log });
+    const { routes, functions } = openRoutes({ config, classifiers, metrics, watch, log });
     closers.push(() => {
       for (const route of routes.values()) route.close();
     });
+    for (const each of functions) closers.push(() => each.close());
+    await Promise.all(functions.map((each) => each.refresh()));
 
     const services: SessionServices = {
       tls: openTls(config.listen.tls),

@@ -27,6 +27,7 @@ import {
 } from "./refusal.ts";
 import type { RecentStatements } from "./recent-statements.ts";
 import type { NeedsApproval, SecondPerson } from "./second-person.ts";
+import type { SessionFunctions } from "./session-functions.ts";
 import type { Execution, SessionRecorder, Traffic } from "./session-recorder.ts";
 import type { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
@@ -37,6 +38,8 @@ export interface GateOptions {
   readonly asOfNow: (principal: Principal, place: Place) => Principal;
   readonly classifier: Classifier;
   readonly sql: SessionSql;
+  /** `undefined` where no function is trusted but PostgreSQL's own. */
+  readonly functions: SessionFunctions | undefined;
   readonly desk: Pick<ApprovalDesk, "settle">;
   readonly secondPerson: SecondPerson;
   readonly backupDuty: BackupDuty;
@@ -249,18 +252,31 @@ export class Gate {
     return judged;
   }
 
-  #judge(text: string, classification: Classification): Judged {
+  #judge(text: string, classified: Classification): Judged {
     this.#lookAround();
+    const classification = this.#trusting(classified) ?? classified;
     const key = sharedBy(classification);
     const known = this.#judgements.get(key);
     if (known?.text === text) return known;
     if (known !== undefined && classification.kind === "parsed" && classification.text === text) {
       return withText(known, classification);
     }
-    const { decision, isTimeless } = this.#decide(classification);
+    const decided = this.#decide(classification);
+    const { decision } = decided;
+    // Whom to trust is asked at each use.
+    const isTimeless = decided.isTimeless && classification === classified;
     const judged = judge(text, classification, { decision, isTimeless });
     if (isTimeless) this.#judgements.set(key, judged);
     return judged;
+  }
+
+  /** Not in a session that only reads: what a trusted function calls could take that away from it. */
+  #trusting(classified: Classification): Classification | undefined {
+    const { functions, situation } = this.#options;
+    if (functions === undefined || onlyReads(this.#principal, situation.readOnlyRoles)) {
+      return undefined;
+    }
+    return functions.trusting(classified);
   }
 
   /** What was decided holds no longer once the policy is another, or the roles that somebody has for a while. */

@@ -8,6 +8,7 @@ import {
   type ParsedClassification,
 } from "../sql/classification.ts";
 import type { SessionChange } from "../sql/session.ts";
+import { mayChangeFunctions } from "../sql/trust.ts";
 
 /** A text with the decision about it: made once for a text and a session's situation, enforced at every use. */
 export interface Judged {
@@ -26,6 +27,8 @@ export interface Judged {
   /** What is forwarded in its place, where comments had to go. */
   readonly rewritten: Buffer | undefined;
   readonly mayChangeLexing: boolean;
+  /** After it, what was known of functions is not to be relied on. */
+  readonly mayChangeFunctions: boolean;
   /** What the session is never again believed to be without, once the statement is sent. */
   readonly worsens: readonly SessionChange[];
   readonly hasParameters: boolean;
@@ -71,6 +74,7 @@ export function judge(
       !isParsed ||
       classification.mayChangeLexing ||
       classification.effects.some((effect) => !RUNS_NO_CODE.has(effect)),
+    mayChangeFunctions: mayChangeFunctions(classification),
     worsens: isParsed ? worsenedBy(classification) : [],
     hasParameters: isParsed && classification.hasParameters,
     copiesIn: isParsed

@@ -118,6 +118,7 @@ export class Relay implements UpstreamListener, HoldLine {
       },
       onReady: (status) => {
         this.#idle.ready(status);
+        if (status === "I" && state.isSettled) sql.settled();
       },
     });
   }

@@ -16,6 +16,7 @@ import type { Classifier } from "./classifier.ts";
 import type { FrontendTls } from "./frontend-tls.ts";
 import type { TellNotice } from "./notices.ts";
 import type { OpenSessions } from "./open-sessions.ts";
+import type { FunctionCatalogue } from "./session-functions.ts";
 import type { RecordedValues } from "./session-recorder.ts";
 
 /** Where a database is, and what it counts as. */
@@ -32,6 +33,8 @@ export interface Route {
   readonly neighbours: readonly Place[];
   /** Its dialect's: each reads text in its own way. */
   readonly classifier: Classifier;
+  /** What its catalogue says of functions; `undefined` where the environment does not go by that. */
+  readonly functions: FunctionCatalogue | undefined;
   /**
    * As the role that the person's roles have there; `twokey` is ourselves, who only look whether the server answers.
    *

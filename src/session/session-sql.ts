@@ -2,6 +2,7 @@ import type { Classification } from "../sql/classification.ts";
 import { decodeSql } from "../sql/decode.ts";
 import { advance, CAUTIOUS_SESSION, expectPrepared, type SqlSession } from "../sql/session.ts";
 import type { Judged } from "./judged.ts";
+import type { SessionFunctions } from "./session-functions.ts";
 import { textEncoding, type TextEncoding } from "./text-encoding.ts";
 
 /**
@@ -13,6 +14,12 @@ import { textEncoding, type TextEncoding } from "./text-encoding.ts";
 export class SessionSql {
   #session: SqlSession = CAUTIOUS_SESSION;
   #encoding: TextEncoding = "utf-8";
+  readonly #functions: SessionFunctions | undefined;
+
+  /** @param functions - `undefined` where no function is trusted */
+  constructor(functions?: SessionFunctions) {
+    this.#functions = functions;
+  }
 
   get session(): SqlSession {
     return this.#session;
@@ -44,8 +51,14 @@ export class SessionSql {
   }
 
   /** A statement is on its way. */
-  sent({ worsens }: Judged): void {
+  sent({ worsens, mayChangeFunctions }: Judged): void {
+    if (mayChangeFunctions) this.#functions?.changing();
     if (worsens.length > 0) this.#session = advance(this.#session, worsens);
+  }
+
+  /** All that was sent is answered, and no transaction is open. */
+  settled(): void {
+    this.#functions?.settled();
   }
 }
 

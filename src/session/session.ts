@@ -24,6 +24,7 @@ import { Relay, type Ending } from "./relay.ts";
 import type { Route, SessionServices } from "./services.ts";
 import { RecentStatements } from "./recent-statements.ts";
 import { SecondPerson } from "./second-person.ts";
+import { SessionFunctions } from "./session-functions.ts";
 import { SessionRecorder } from "./session-recorder.ts";
 import { SessionSql } from "./session-sql.ts";
 import type { Situation } from "./situation.ts";
@@ -78,7 +79,9 @@ async function openSession(
   const situation = situationOf(opened, who, route);
   checkOwnPlace(situation);
   const recorder = recorderOf(situation, services);
-  const sql = new SessionSql();
+  const functions =
+    route.functions === undefined ? undefined : new SessionFunctions(route.functions);
+  const sql = new SessionSql(functions);
   const { policy, asOfNow, desk, metrics, now } = services;
   const { classifier } = route;
   const holds = new Holds();
@@ -99,6 +102,7 @@ async function openSession(
     asOfNow,
     classifier,
     sql,
+    functions,
     desk,
     secondPerson,
     backupDuty,
@@ -126,7 +130,11 @@ async function openSession(
     link.connection.destroy();
     throw error;
   }
-  await relay({ opened, link, gate, sql, holds, recorder, situation, route, services });
+  try {
+    await relay({ opened, link, gate, sql, holds, recorder, situation, route, services });
+  } finally {
+    functions?.settled();
+  }
 }
 
 interface Started {

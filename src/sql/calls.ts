@@ -1,8 +1,15 @@
 import type { A_Indirection, ColumnRef, FuncCall, Node, TypeName } from "libpg-query";
 import { attributeEffects, functionKnowledge, isKnownOperator, isKnownType } from "./catalogue.ts";
-import type { FunctionEffects, QualifiedName } from "./catalogue.ts";
+import type { FunctionEffects } from "./catalogue.ts";
+import type { QualifiedName } from "./classification.ts";
 import { constantOf, sketchOf } from "./constants.ts";
-import { addConsequences, addDestruction, addEffect, addRefusal } from "./judgement.ts";
+import {
+  addConsequences,
+  addDestruction,
+  addEffect,
+  addRefusal,
+  addUnknownFunction,
+} from "./judgement.ts";
 import type { Judgement } from "./judgement.ts";
 import { judgeSetConfig } from "./settings.ts";
 import { as, columnParts, qualifiedName, stringOf, typeName } from "./tree.ts";
@@ -116,10 +123,13 @@ function addDefined(j: Judgement, name: string, at: number | undefined): void {
 function addUserCode(
   j: Judgement,
   what: "function" | "operator" | "type",
-  { schema, name }: QualifiedName,
+  called: QualifiedName,
   at: number | undefined,
 ): void {
+  const { schema, name } = called;
   const shown = schema === undefined ? name : `${schema}.${name}`;
   j.runsUserCode = true;
-  addEffect(j, "opaque", `the ${what} ${shown} is not one of PostgreSQL's own`, at);
+  const because = `the ${what} ${shown} is not one of PostgreSQL's own`;
+  if (what === "function") addUnknownFunction(j, called, { because, at });
+  else addEffect(j, "opaque", because, at);
 }

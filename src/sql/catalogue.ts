@@ -1,4 +1,4 @@
-import type { Effect, Reach } from "./classification.ts";
+import type { Effect, QualifiedName, Reach } from "./classification.ts";
 import builtins from "./data/builtins.json" with { type: "json" };
 import catalogue from "./data/catalogue.json" with { type: "json" };
 
@@ -23,12 +23,6 @@ export interface CatalogueExtension {
   readonly types?: ReadonlySet<string>;
   /** The upstream's major release: on an old one, a new built-in's name is somebody's own function. */
   readonly serverMajor?: number;
-}
-
-/** A name as the parse tree gives it: folded, unescaped. */
-export interface QualifiedName {
-  readonly schema: string | undefined;
-  readonly name: string;
 }
 
 export type FunctionKnowledge =

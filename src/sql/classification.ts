@@ -22,6 +22,12 @@ export const EFFECTS = [
 
 export type Effect = (typeof EFFECTS)[number];
 
+/** A name as the parse tree gives it: folded, unescaped. */
+export interface QualifiedName {
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
 /** An object that a statement names, as written: an unqualified name has no schema. */
 export interface SqlObject {
   readonly kind: string;
@@ -60,6 +66,8 @@ export interface StatementClassification {
   readonly objects: readonly SqlObject[];
   readonly reasons: readonly Reason[];
   readonly warnings: readonly Warning[];
+  /** The functions that alone make it `opaque`; none where anything else does, too. */
+  readonly unknownFunctions: readonly QualifiedName[];
   /** What its completion changes about the session, for `advance` in `session.ts`. */
   readonly changes: readonly SessionChange[];
 }

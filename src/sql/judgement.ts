@@ -1,5 +1,5 @@
 import type { CatalogueExtension } from "./catalogue.ts";
-import type { Effect, Reach, Reason, SqlObject } from "./classification.ts";
+import type { Effect, QualifiedName, Reach, Reason, SqlObject } from "./classification.ts";
 import type { SessionChange, SqlSession } from "./session.ts";
 
 /** What is known when a statement is judged, besides its tree. */
@@ -40,6 +40,10 @@ export interface Judgement {
   readonly objects: Map<string, SqlObject>;
   readonly findings: Finding[];
   readonly changes: SessionChange[];
+  /** Functions of which nothing is known. */
+  readonly unknownFunctions: QualifiedName[];
+  /** Not by such functions only. */
+  isOpaqueAnyway: boolean;
   /** Names that WITH gives: no tables, wherever they stand in a FROM. */
   readonly cteNames: Set<string>;
   /** Large objects named by more than a constant are removed; all of them are in reach of a query. */
@@ -69,6 +73,8 @@ export function newJudgement(surroundings: Surroundings): Judgement {
     objects: new Map(),
     findings: [],
     changes: [],
+    unknownFunctions: [],
+    isOpaqueAnyway: false,
     cteNames: new Set(),
     unlinksMany: false,
     readsAllLargeObjects: false,
@@ -76,6 +82,21 @@ export function newJudgement(surroundings: Surroundings): Judgement {
 }
 
 export function addEffect(j: Judgement, effect: Effect, because: string, at?: number): void {
+  if (effect === "opaque") j.isOpaqueAnyway = true;
+  give(j, effect, because, at);
+}
+
+/** `opaque`, but for as long only as nothing is known of the function. */
+export function addUnknownFunction(
+  j: Judgement,
+  called: QualifiedName,
+  { because, at }: { readonly because: string; readonly at: number | undefined },
+): void {
+  j.unknownFunctions.push(called);
+  give(j, "opaque", because, at);
+}
+
+function give(j: Judgement, effect: Effect, because: string, at: number | undefined): void {
   if (j.effects.has(effect)) return;
   j.effects.add(effect);
   j.findings.push({ of: effect, because, at });

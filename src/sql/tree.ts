@@ -1,5 +1,5 @@
 import type { ColumnRef, Node, RangeVar, TypeName } from "libpg-query";
-import type { QualifiedName } from "./catalogue.ts";
+import type { QualifiedName } from "./classification.ts";
 import type { NodeName, NodeOf } from "./nodes.ts";
 
 /** The fields of a node of the given name, or `undefined` if `node` is another one. */

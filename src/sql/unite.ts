@@ -65,6 +65,7 @@ export function statementOf(
     objects: [...j.objects.values()],
     reasons: j.findings.map((finding) => reasonOf(finding, bytes, range)),
     warnings: tree === undefined ? [] : warningsOf(tree, before),
+    unknownFunctions: j.isOpaqueAnyway ? [] : j.unknownFunctions,
     changes: j.changes,
   };
 }

@@ -123,6 +123,7 @@ function openSession(): Ends {
     asOfNow: (principal) => principal,
     classifier,
     sql,
+    functions: undefined,
     desk,
     secondPerson,
     backupDuty: undefined as never,

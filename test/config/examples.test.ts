@@ -125,21 +125,27 @@ function decisionOf(
   return decide(config.policy, input(parsed(its), { principal, place, neighbours }));
 }
 
-test("the rules that the how-to shows can be used as they stand", () => {
+test("what the how-to shows can be used as it stands", () => {
   const page = readFileSync("docs/how-to/write-a-policy.md", "utf8");
-  const blocks = [...page.matchAll(/```yaml\n(?:rules:\n)?([^`]*)```/g)].map(([, block = ""]) =>
+  const shown = [...page.matchAll(/```yaml\n(?:rules:\n)?([^`]*)```/g)].map(([, block = ""]) =>
     block.startsWith("- ") ? block.replace(/^(?=.)/gm, "  ") : block,
   );
-  expect(blocks).toHaveLength(4);
+  const blocks = shown.filter((block) => block.startsWith("  "));
+  const sections = shown.filter((block) => !block.startsWith("  "));
+  expect([blocks.length, sections.length]).toEqual([4, 2]);
   const directory = mkdtempSync(join(tmpdir(), "twokey-how-to-"));
   try {
     const file = join(directory, "twokey.yaml");
     const around = readFileSync("config/minimal.yaml", "utf8")
       .replace("[engineer]", "[engineer, junior, senior, lead]")
       .replace("bob: { roles: [engineer]", "bob: { roles: [lead]")
-      .replace(/^rules:[^]*/m, "rules:\n");
+      .replace(/^environments:(?:\n? .*)+\n/m, "")
+      .replace(/^rules:[^]*/m, `${sections.join("")}rules:\n`);
     writeFileSync(file, around + blocks.reverse().join(""));
-    expect(loadConfig(file, { surroundings: "skip" }).policy.rules).toHaveLength(6);
+    const config = loadConfig(file, { surroundings: "skip" });
+    expect(config.policy.rules).toHaveLength(6);
+    expect([...config.databases.values()].every((each) => each.trustsVolatility)).toBe(true);
+    expect(config.catalogue.functions?.get("shop.price_of")).toBe("harmless");
   } finally {
     rmSync(directory, { recursive: true });
   }

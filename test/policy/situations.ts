@@ -79,6 +79,7 @@ export function statement(
     objects: [],
     reasons: [],
     warnings: [],
+    unknownFunctions: [],
     changes: [],
     ...more,
   };

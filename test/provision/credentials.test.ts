@@ -27,6 +27,7 @@ describe("loginOf", () => {
     const database: Database = {
       upstream: "main",
       dialect: "postgresql",
+      trustsVolatility: false,
       place: production,
       neighbours: [],
       logins,
