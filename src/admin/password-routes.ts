@@ -5,7 +5,7 @@ import { Problem } from "./problem.ts";
 import type { Api } from "./schema.ts";
 
 /** A password for the proxy that nobody chose and nobody keeps for long. */
-export interface IssuedPassword {
+interface IssuedPassword {
   readonly id: string;
   readonly password: string;
   readonly expiresAtMs: number;

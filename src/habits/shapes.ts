@@ -68,10 +68,7 @@ function coarseLikeness(statements: ParsedClassification["statements"]): string 
 
 function sampleOf(plain: string | undefined, { statements }: ParsedClassification): string {
   const words =
-    plain
-      ?.replaceAll(/[\x01\x02]/g, "?")
-      .replaceAll(/\s+/g, " ")
-      .trim() ??
+    plain?.replaceAll("\u0001", "?").replaceAll("\u0002", "?").replaceAll(/\s+/g, " ").trim() ??
     statements
       .slice(0, 3)
       .map(({ summary }) => summary)

@@ -3,9 +3,11 @@ import { toDocument, type Impact, type NewestBackup } from "../impact/impact.ts"
 import { measureImpact, type MeasureOptions } from "../impact/measure.ts";
 import { APPLICATION_NAME } from "../impact/server-facts.ts";
 import type { Json } from "../base/canonical-json.ts";
+import { placesBeside } from "../policy/place.ts";
 import type { Principal } from "../policy/principal.ts";
 import { ServerSession } from "../provision/server-session.ts";
 import type { Route } from "../session/services.ts";
+import type { Classification } from "../sql/classification.ts";
 import { CAUTIOUS_SESSION } from "../sql/session.ts";
 
 const DEADLINE_MS = 5000;
@@ -76,10 +78,23 @@ export class Impacts {
         });
         return new ServerSession(link);
       },
-      backup: () => backup(asked.database),
+      backup: () => backup(reachedBy(statements, route) ?? asked.database),
       now,
     });
   }
+}
+
+/** The one other database that is named, as by DROP DATABASE typed elsewhere: its backup is what matters. */
+function reachedBy(
+  classifications: readonly Classification[],
+  { place, neighbours }: Route,
+): string | undefined {
+  const statements = classifications.flatMap((each) =>
+    each.kind === "parsed" ? each.statements : [],
+  );
+  const places = statements.flatMap((statement) => placesBeside(statement, neighbours, place));
+  const names = new Set(places.map(({ database }) => database));
+  return names.size === 1 ? [...names][0] : undefined;
 }
 
 const NOWHERE: Omit<MeasureOptions, "now"> = {
@@ -87,8 +102,3 @@ const NOWHERE: Omit<MeasureOptions, "now"> = {
   backup: () =>
     Promise.resolve({ state: "unknown", because: "the database is not configured any more" }),
 };
-
-/** Until there are backups to look at. */
-export function noBackups(): Promise<NewestBackup> {
-  return Promise.resolve({ state: "unknown", because: "no backups are configured" });
-}

@@ -28,13 +28,15 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { openAlerting } from "./alerting.ts";
 import { keepAudit, openAudit } from "./audit-log.ts";
 import { openAuthentication } from "./authentication.ts";
+import type { Backups } from "../backup/backups.ts";
 import { openBackups } from "./backups.ts";
 import { recordConfig } from "./config-record.ts";
 import { Directory } from "./directory.ts";
 import { Elevations } from "./elevations.ts";
 import { every } from "./every.ts";
 import { openLoginSecret } from "./login-secret.ts";
-import { Impacts, noBackups } from "./measure-request.ts";
+import { Impacts } from "./measure-request.ts";
+import { newestBackup } from "./newest-backup.ts";
 import { noticeAnswers, noticeSubmission } from "./notice-answers.ts";
 import { openRequestStore } from "./request-stores.ts";
 import { openPasswords } from "./passwords.ts";
@@ -208,6 +210,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
       listener,
       silences: alerting.silences,
       habits,
+      backups: backups.backups,
     });
     closers.push(() => admin.close());
     closers.push(
@@ -301,17 +304,18 @@ interface AdminParts {
   readonly routes: ReadonlyMap<string, Route>;
   readonly listener: FrontendListener;
   readonly silences: SilenceDesk;
+  readonly backups: Backups;
   readonly habits: Habits;
 }
 
 async function openAdmin(parts: AdminParts): Promise<AdminServer> {
-  const { config, version, services, store, directory, shortLived, registry } = parts;
+  const { config, version, services, store, directory, shortLived, registry, backups } = parts;
   const { audit, metrics, log, now, sessions } = services;
   const { host, port, publicUrl, operators } = config.admin;
   const impacts = new Impacts({
     route: services.route,
     findPrincipal: (name) => directory.principal(name, now()),
-    backup: noBackups,
+    backup: (database) => newestBackup(database, { backups, config: config.backups, now }),
     now,
   });
   try {

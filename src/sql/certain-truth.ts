@@ -104,7 +104,7 @@ function comparedTruth(node: Node, trusts: boolean): boolean | null | undefined 
     return logicalTruth(
       "OR_EXPR",
       (as(rexpr, "List")?.items ?? []).map((item) => comparedLiterals("=", lexpr, item)),
-    ) as boolean | undefined;
+    );
   }
   return kind === "AEXPR_OP" ? comparedLiterals(operator, lexpr, rexpr) : undefined;
 }

@@ -32,7 +32,7 @@ export interface HostileFamily {
   readonly inputs: readonly (readonly Buffer[])[];
 }
 
-const TYPES = [..."QPBEDCSHFdcfX"];
+const TYPES = Array.from("QPBEDCSHFdcfX");
 const REFUSED = "DROP TABLE keep";
 const random = seededRandom(4711);
 const bytes = (count: number): Buffer =>

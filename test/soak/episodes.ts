@@ -28,7 +28,7 @@ const one = (...messages: readonly Buffer[]): Step => ({ messages, readies: 1 })
 export function episode(below: Below): Step[] {
   const steps: Step[] = [one(query("TRUNCATE work"))];
   for (let left = 5 + below(30); left > 0; left--)
-    steps.push(...SCENES[below(SCENES.length)]!(below));
+    steps.push(...(SCENES[below(SCENES.length)]?.(below) ?? []));
   steps.push(one(query("ROLLBACK")), one(query("SELECT count(*), sum(a) FROM work")));
   return steps;
 }
