@@ -75,7 +75,7 @@ export interface StatementClassification {
 /** A text that PostgreSQL's grammar reads: all its statements, and their union. */
 export interface ParsedClassification {
   readonly kind: "parsed";
-  /** What was judged and is to be forwarded: the client's own text, or the same without comments (parsers.md rule 4). */
+  /** What was judged and is to be forwarded: the client's own text, or the same without comments (rule 4 of docs/explanation/parsers.md). */
   readonly text: string;
   readonly statements: readonly StatementClassification[];
   readonly effects: readonly Effect[];
