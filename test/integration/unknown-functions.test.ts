@@ -1,5 +1,6 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { bind, execute, parse, query, sync, trace } from "../support/raw-client.ts";
 import { startWorld, type World } from "./protocol/world.ts";
 
 let world: World;
@@ -36,6 +37,12 @@ beforeAll(async () => {
         roles: ["junior", "lead"],
         effects: { only: ["read", "session", "transaction"] },
         action: "allow",
+      },
+      {
+        name: "seniors-call-nothing-opaque",
+        roles: ["senior"],
+        effects: { all: ["read", "opaque"] },
+        action: "block",
       },
       { name: "seniors-work", roles: ["senior"], action: "allow" },
     ],
@@ -103,7 +110,7 @@ it.each([
   ["a function that isn't there", "SELECT nobody(1)"],
 ])("keeps opaque %s", async (_, sql) => {
   await refused(sql);
-  await alice.query(sql).catch((error: unknown) => {
+  await world.witness.query(sql).catch((error: unknown) => {
     expect(String(error)).toMatch(
       /does not exist|could not|not a large object|unsafe|large object/,
     );
@@ -121,6 +128,30 @@ it("knows nothing of a function from the change that is on its way until it has 
   await trusted("SELECT total(1)");
   await carol.query(prepared);
 });
+
+const CHANGE = "ALTER FUNCTION total(int) VOLATILE";
+const CALL = "SELECT total(1)";
+
+it.each([
+  ["as queries", [query(CALL), query(CHANGE), query(CALL)], 3],
+  ["between the Bind and the Execute of the call", [query(CALL), ...aroundTheChange()], 2],
+])("does not let a session change what it calls in one go: %s", async (_, messages, ready) => {
+  const through = await world.through();
+  through.send(...messages);
+  const answers = trace(await through.untilReady(ready));
+  expect(answers).toContain("C SELECT 1");
+  expect(answers).toContain("C ALTER FUNCTION");
+  expect(answers.slice(answers.indexOf("C ALTER FUNCTION"))).toEqual(
+    expect.arrayContaining(["E 42501"]),
+  );
+  expect(answers.filter((answer) => answer === "C SELECT 1")).toHaveLength(1);
+  through.close();
+});
+
+function aroundTheChange(): Buffer[] {
+  const call = [parse("call", CALL), bind({ portal: "call", statement: "call" })];
+  return [...call, parse("", CHANGE), bind(), execute(), execute("call"), sync()];
+}
 
 it("goes by a volatile replacement made through it", async () => {
   await alice.query(
