@@ -264,6 +264,15 @@ export interface Events {
     readonly bytes: number;
     readonly reason: "age" | "size";
   };
+  /** The running process verified its log, and found that record `record` is not as it was written. */
+  "chain.tampered": {
+    /** A `FindingKind`. */
+    readonly finding: string;
+    readonly record: number;
+    readonly file: string;
+    readonly line: number;
+    readonly reason: string;
+  };
   /** The writer ended in order; the last checkpoint follows. */
   "chain.closed": { readonly pid: number };
 }
@@ -299,6 +308,7 @@ export const EVENTS = [
   "chain.torn_tail",
   "chain.resumed",
   "chain.pruned",
+  "chain.tampered",
   "chain.closed",
 ] as const satisfies readonly EventName[];
 

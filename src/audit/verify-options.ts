@@ -1,14 +1,17 @@
 import type { KeyObject } from "node:crypto";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { ChainHead } from "./chain.ts";
 
 export interface VerifyOptions {
   /** Whoever may have signed. Without a key it does not show when everything after an edit was recomputed. */
   readonly publicKeys: readonly KeyObject[];
   /** Checkpoints kept elsewhere. */
-  readonly anchors: readonly Pick<Checkpoint, "chain" | "seq" | "hash">[];
+  readonly anchors: readonly Anchor[];
   /** The record before the first that is fed, where that is not the chain's first. */
   readonly from?: VerifyStart | undefined;
 }
+
+/** What is known of a checkpoint. */
+type Anchor = Readonly<ChainHead>;
 
 /**
  * Where verifying begins: after a record that is known (a checkpoint, or the end of the file before), or after those that

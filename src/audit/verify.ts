@@ -85,12 +85,12 @@ export class ChainVerifier {
     };
   }
 
-  /** The chain's next file begins; `name` is what findings call it. */
-  startFile(name: string): void {
+  /** The chain's next file begins, perhaps not with its first line; `name` is what findings call it. */
+  startFile(name: string, linesBefore = 0): void {
     // Only the last file of a chain can end within a record.
     if (this.#carry.length > 0) this.#takeLine(this.#carry, 0, this.#carry.length, false);
     this.#carry = NOTHING;
-    this.#place = { file: name, line: 0 };
+    this.#place = { file: name, line: linesBefore };
     if (this.#firstFile === "") this.#firstFile = name;
   }
 

@@ -73,6 +73,19 @@ export const auditSchema = z
       })
       .prefault({})
       .describe("When the chain's head is signed."),
+    self_verify: z
+      .strictObject({
+        every: duration({ min: "1s" })
+          .prefault("10m")
+          .describe("What was signed since the last time."),
+        whole: duration({ min: "1s" })
+          .prefault("24h")
+          .describe(
+            "All of it, as at the start: an edit of what was verified before is found then.",
+          ),
+      })
+      .prefault({})
+      .describe("How often the running proxy verifies its own log; what it finds is an alert."),
   })
   .prefault({})
   .describe("The audit log.");

@@ -65,6 +65,7 @@ export interface Config {
       readonly afterMs: number;
       readonly anchorFile: string | undefined;
     };
+    readonly selfVerify: { readonly everyMs: number; readonly wholeEveryMs: number };
   };
   readonly alerts: AlertsConfig;
   readonly backups: BackupsConfig;

@@ -112,6 +112,10 @@ export function toConfig(
         afterMs: text.audit.checkpoint.after,
         anchorFile: optional(text.audit.checkpoint.anchor, absolute),
       },
+      selfVerify: {
+        everyMs: text.audit.self_verify.every,
+        wholeEveryMs: text.audit.self_verify.whole,
+      },
     },
     alerts: toAlerts(text.alerts, {
       absolute,

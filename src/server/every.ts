@@ -6,15 +6,22 @@ import type { Log } from "../telemetry/log.ts";
  *
  * @returns stops it, and waits for a run under way
  */
-export function every(periodMs: number, job: () => Promise<void>, log: Log): () => Promise<void> {
+export function every(
+  periodMs: number,
+  job: () => Promise<void>,
+  log: Log,
+  { atOnce = false } = {},
+): () => Promise<void> {
   let running: Promise<void> | undefined;
-  const timer = setInterval(() => {
+  const start = (): void => {
     running ??= job()
       .catch((error: unknown) => {
         log.error({ err: error }, "a recurring job failed");
       })
       .finally(() => (running = undefined));
-  }, periodMs).unref();
+  };
+  const timer = setInterval(start, periodMs).unref();
+  if (atOnce) start();
   return async () => {
     clearInterval(timer);
     await running;

@@ -43,6 +43,7 @@ import { openPasswords } from "./passwords.ts";
 import { requestAccess } from "./request-access.ts";
 import { rotateOld } from "./rotation.ts";
 import { openRoutes, warnOfOpenCredentials } from "./routes.ts";
+import { verifyItself } from "./self-verify.ts";
 import { sessionViews } from "./session-views.ts";
 import { remindOfReviews } from "./remind-reviews.ts";
 import { settleUses } from "./settle-uses.ts";
@@ -97,6 +98,7 @@ export async function startTwokey({ config, log, version }: StartOptions): Promi
     const alerting = await openAlerting({ config, audit, metrics, log, now });
     closers.push(() => alerting.close());
     tell = alerting.notice;
+    closers.push(verifyItself(config, { audit, log, notice }));
     const habits = await Habits.open({ config: config.habits, notice, log, nowMs: Date.now });
     closers.push(() => habits.close());
     const backups = openBackups(config, { audit, metrics, notice, log, now });

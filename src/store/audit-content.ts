@@ -9,18 +9,21 @@ const CHUNK_BYTES = 4 << 20;
 /** A checkpoint, which a closed file ends with, is shorter. */
 const TAIL_BYTES = 8 << 10;
 
-/** The bytes of a file as it was written, in pieces cut anywhere; views into a buffer that is used again. */
-export function* chunksOf(file: AuditFileName): Generator<Buffer> {
+/** The bytes of a file as it was written, from one on, in pieces cut anywhere; views into a buffer that is used again. */
+export function* chunksOf(file: AuditFileName, from = 0): Generator<Buffer> {
   if (file.isCompressed) {
-    for (const { bytes } of blocksOf(file)) yield bytes;
+    for (const { at, bytes } of blocksOf(file)) {
+      if (at + bytes.length > from) yield bytes.subarray(Math.max(from - at, 0));
+    }
     return;
   }
   const fd = fs.openSync(file.path, "r");
   try {
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (;;) {
-      const bytes = fs.readSync(fd, buffer);
+    for (let at = from; ;) {
+      const bytes = fs.readSync(fd, buffer, 0, buffer.length, at);
       if (bytes === 0) return;
+      at += bytes;
       yield buffer.subarray(0, bytes);
     }
   } finally {

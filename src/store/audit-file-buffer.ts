@@ -37,13 +37,13 @@ export class AuditBuffer {
   readonly #bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #end = 0;
   #records = 0;
-  #checkpointSeq: number;
+  #checkpoint: ChainHead;
   #checkpointUs = 0;
 
   constructor(options: AuditBufferOptions) {
     this.#options = options;
     this.#writer = new ChainWriter(options.head);
-    this.#checkpointSeq = options.head.seq;
+    this.#checkpoint = options.head;
     this.#keyFragment = encodeFragment({
       key: keyFingerprint(options.signingKey),
       next_within: options.checkpointEveryRecords + RESTART_RECORDS,
@@ -71,7 +71,12 @@ export class AuditBuffer {
 
   /** Records were put after the last checkpoint. */
   get isUnsigned(): boolean {
-    return this.#checkpointSeq < this.seq;
+    return this.#checkpoint.seq < this.seq;
+  }
+
+  /** The last that was put. */
+  get checkpoint(): ChainHead {
+    return this.#checkpoint;
   }
 
   get checkpointUs(): number {
@@ -89,7 +94,7 @@ export class AuditBuffer {
     const { seq } = this;
     this.#records += 1;
     // INVARIANT: a checkpoint's distance from the last is what that one promised in `next_within`, at most.
-    if (seq - this.#checkpointSeq >= checkpointEveryRecords - 1) this.putCheckpoint();
+    if (seq - this.#checkpoint.seq >= checkpointEveryRecords - 1) this.putCheckpoint();
     else if (this.#pending.count >= PENDING_RECORDS) this.#encode();
     return seq;
   }
@@ -106,7 +111,7 @@ export class AuditBuffer {
       this.#keyFragment,
       (bytes) => signCheckpoint(bytes, this.#options.signingKey),
     );
-    this.#checkpointSeq = this.#writer.seq;
+    this.#checkpoint = this.#writer.head;
     this.#records += 1;
     this.#options.onCheckpoint(this.#bytes.subarray(start, this.#end));
   }

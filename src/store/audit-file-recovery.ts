@@ -1,8 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
-import { hash } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { NO_RECORD, SEAL_BYTES, type ChainHead } from "../audit/chain.ts";
-import { MAX_RECORD_BYTES, parseRecord, type LoggedRecord } from "../audit/record.ts";
+import { MAX_RECORD_BYTES, parseChainId, parseRecord, type LoggedRecord } from "../audit/record.ts";
 import type { Sha256 } from "../base/digest.ts";
 import { AuditUnavailable } from "../base/errors.ts";
 import { AuditContent } from "./audit-content.ts";
@@ -24,6 +24,10 @@ export interface Recovered {
   readonly position: number;
   readonly after: "close" | "crash";
   readonly torn: TornTail | undefined;
+}
+
+export function newChain(): ChainHead {
+  return { chain: parseChainId(randomBytes(8).toString("hex")), seq: 0, hash: NO_RECORD };
 }
 
 /**

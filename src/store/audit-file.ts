@@ -1,11 +1,9 @@
-import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { NO_RECORD, type ChainHead } from "../audit/chain.ts";
+import type { ChainHead } from "../audit/chain.ts";
 import {
   encodeFragment,
-  parseChainId,
   type AuditRecord,
   type ChainId,
   type EventName,
@@ -25,7 +23,7 @@ import {
   type AuditFileOptions,
   type AuditStats,
 } from "./audit-file-options.ts";
-import { recoverChain, type Recovered } from "./audit-file-recovery.ts";
+import { newChain, recoverChain, type Recovered } from "./audit-file-recovery.ts";
 import { AuditSegment } from "./audit-file-segment.ts";
 import { textOrSpilled } from "./audit-file-spill.ts";
 
@@ -143,6 +141,11 @@ export class AuditFile {
       writeFailures: this.#writeFailures,
       unsynced: this.#buffer.seq - this.#syncedSeq,
     };
+  }
+
+  /** The newest that was signed; perhaps not {@link synced} yet. */
+  get checkpoint(): ChainHead {
+    return this.#buffer.checkpoint;
   }
 
   /** Why nothing can be recorded at the moment, if so. */
@@ -401,8 +404,4 @@ export class AuditFile {
     this.#writeOut();
     if (this.failure === undefined) this.#options.onAvailability?.(undefined);
   }
-}
-
-function newChain(): ChainHead {
-  return { chain: parseChainId(randomBytes(8).toString("hex")), seq: 0, hash: NO_RECORD };
 }

@@ -30,7 +30,8 @@ export function verifyFiles(
   return { report: verifier.finish(), end: verifier.end };
 }
 
-const UNREADABLE = Buffer.from("what follows in this file can't be decompressed\n");
+/** What stands for the rest of a damaged archive. */
+export const UNREADABLE = Buffer.from("what follows in this file can't be decompressed\n");
 
 /** The files that are read, and what is known of the record before them. */
 export interface Kept {

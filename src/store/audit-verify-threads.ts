@@ -17,7 +17,7 @@ export interface VerifyJob {
   readonly chain: ChainId;
   readonly file: AuditFileName;
   readonly publicKeys: readonly KeyObject[];
-  readonly anchors: readonly Pick<VerifyOptions["anchors"][number], "chain" | "seq" | "hash">[];
+  readonly anchors: VerifyOptions["anchors"];
   readonly from: VerifyStart | undefined;
 }
 

@@ -104,7 +104,8 @@ function withAttachments(directory: string, report: ChainReport): ChainReport {
   return { ...report, findings: [...report.findings, ...altered].sort((a, b) => a.seq - b.seq) };
 }
 
-function checkAttachment(directory: string, attachment: Attachment): Finding[] {
+/** What is wrong with a file that a record names, if anything. */
+export function checkAttachment(directory: string, attachment: Attachment): Finding[] {
   const { seq, kind, sha256, file, line } = attachment;
   // A name out of the log is only a name: nothing outside the directory is opened for it.
   const filePath =
