@@ -10,7 +10,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { accessRoutes, type AccessOptions } from "./access-routes.ts";
 import { approvalRoutes, type ApprovalOptions } from "./approval-routes.ts";
-import { healthRoutes, type Checks } from "./health.ts";
+import { healthRoutes, type Checks, type HealthOptions } from "./health.ts";
 import { loginRoutes } from "./login-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { passwordRoutes, type Passwords } from "./password-routes.ts";
@@ -31,6 +31,9 @@ export interface AdminOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly checks: Checks;
+  readonly metricsToken: HealthOptions["metricsToken"];
+  /** PEM; `undefined` for plain HTTP. */
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Who there is; whoever is disabled isn't found. */
   readonly findPrincipal: (name: string) => Principal | undefined;
   /** Who may sign, in and approvals, as of now. */
@@ -69,6 +72,7 @@ export async function openAdminServer(options: AdminOptions): Promise<AdminServe
   const loggerInstance: FastifyBaseLogger = options.log;
   const app: Api = fastify({
     loggerInstance,
+    https: options.tls ?? null,
     // Who did what stands in the audit log; that a probe asked again is news to nobody.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
@@ -121,7 +125,8 @@ export async function openAdminServer(options: AdminOptions): Promise<AdminServe
 
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address() as AddressInfo;
-  url ||= `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+  const scheme = options.tls === undefined ? "http" : "https";
+  url ||= `${scheme}://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
   return { url, address, close: () => app.close() };
 }
 

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { equalConstantTime, sha256 } from "../base/digest.ts";
 import { TwokeyError } from "../base/errors.ts";
+import type { Secret } from "../base/secret.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { Problem } from "./problem.ts";
 import type { Api } from "./schema.ts";
 
 const CHECK_TIMEOUT_MS = 2000;
@@ -14,11 +17,24 @@ const readiness = z.object({
 });
 type Readiness = z.infer<typeof readiness>;
 
+export interface HealthOptions {
+  readonly metrics: Metrics;
+  readonly checks: Checks;
+  /** What who asks for `/metrics` has to send; `undefined` for whoever asks. Read each time, so that a new one counts at once. */
+  readonly metricsToken: () => Secret | undefined;
+}
+
 /** `/healthz`, `/readyz` and `/metrics`: for orchestrators and Prometheus, who do not sign in. They show no SQL. */
-export function healthRoutes(app: Api, options: { metrics: Metrics; checks: Checks }): void {
+export function healthRoutes(app: Api, options: HealthOptions): void {
   app.get("/healthz", (_request, reply) => reply.type("text/plain").send("alive\n"));
 
-  app.get("/metrics", async (_request, reply) => {
+  app.get("/metrics", async (request, reply) => {
+    const token = options.metricsToken();
+    if (token !== undefined && !isBearer(request.headers.authorization, token)) {
+      void reply.header("www-authenticate", 'Bearer realm="metrics"');
+      const hint = "send admin.metrics.token as Authorization: Bearer";
+      throw new Problem("not-signed-in", "the metrics are for who has their token", hint);
+    }
     return reply.type(options.metrics.contentType).send(await options.metrics.text());
   });
 
@@ -33,6 +49,13 @@ export function healthRoutes(app: Api, options: { metrics: Metrics; checks: Chec
       return reply.code(result.ready ? 200 : 503).send(result);
     },
   );
+}
+
+/** Digests are compared: they are as long as each other whatever is sent, and their time tells nothing of the token. */
+function isBearer(authorization: string | undefined, token: Secret): boolean {
+  const sent = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+  if (sent === undefined) return false;
+  return equalConstantTime(Buffer.from(sha256(sent)), Buffer.from(sha256(token.reveal())));
 }
 
 async function runChecks(checks: Checks): Promise<Readiness> {

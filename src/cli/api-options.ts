@@ -52,7 +52,10 @@ async function urlFromConfig(file: string | undefined): Promise<string | undefin
   if (file === undefined) return undefined;
   // Only who names a configuration waits for its schema to load.
   const { loadConfig } = await import("../config/load.ts");
-  const { host, port } = loadConfig(file, { surroundings: "skip" }).admin;
+  const { host, port, publicUrl, tls } = loadConfig(file, { surroundings: "skip" }).admin;
+  // A certificate is for a name.
+  if (tls !== undefined && publicUrl !== undefined) return publicUrl;
+  const scheme = tls === undefined ? "http" : "https";
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+  return `${scheme}://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }

@@ -25,6 +25,8 @@ export interface Config {
     readonly host: string;
     readonly port: number;
     readonly publicUrl: string | undefined;
+    readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+    readonly metricsToken: SecretSource | undefined;
     /** Roles whose people see every session and request. */
     readonly operators: readonly string[];
   };

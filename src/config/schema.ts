@@ -83,6 +83,21 @@ const adminSchema = z
       .regex(/^https?:\/\/[^/\s]+$/, "must be a URL without a path, such as https://twokey.example")
       .optional()
       .describe("Where clients reach it, if not at `http://HOST:PORT`."),
+    tls: z
+      .strictObject({
+        cert: path.describe("Certificate chain, PEM."),
+        key: path.describe("Its private key, PEM."),
+      })
+      .optional()
+      .describe("HTTPS instead of HTTP. Read at the start."),
+    metrics: z
+      .strictObject({
+        token: secret
+          .optional()
+          .describe("What who scrapes `/metrics` has to send as `Bearer`: where to find it."),
+      })
+      .prefault({})
+      .describe("Who may scrape; without a token, whoever reaches the port."),
     operators: z
       .array(z.string())
       .default([])

@@ -21,6 +21,9 @@ const FILES = [
   "listen.tls.key",
   "listen.tls.client_ca",
   "listen.tls.client_crl",
+  "admin.tls.cert",
+  "admin.tls.key",
+  "admin.metrics.token.file",
   "upstreams.*.password.file",
   "upstreams.*.verifiers.password.file",
   "databases.*.logins.*.password.file",
@@ -43,6 +46,7 @@ const FILES = [
 ];
 
 const VARIABLES = [
+  "admin.metrics.token.env",
   "upstreams.*.password.env",
   "upstreams.*.verifiers.password.env",
   "databases.*.logins.*.password.env",

@@ -41,6 +41,13 @@ export function toConfig(
       host: text.admin.host,
       port: text.admin.port,
       publicUrl: text.admin.public_url,
+      tls: optional(text.admin.tls, ({ cert, key }) => ({
+        certFile: absolute(cert),
+        keyFile: absolute(key),
+      })),
+      metricsToken: optional(text.admin.metrics.token, (source) =>
+        toSecretSource(source, absolute),
+      ),
       operators: text.admin.operators,
     },
     upstreams,

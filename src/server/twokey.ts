@@ -11,6 +11,7 @@ import { formatInstant } from "../approvals/instant.ts";
 import { LoginThrottle } from "../auth/login-throttle.ts";
 import { SQLSTATE, TwokeyError } from "../base/errors.ts";
 import type { Config, ListenTls } from "../config/config.ts";
+import { readSecret } from "../config/secret-source.ts";
 import { Habits } from "../habits/habits.ts";
 import type { Principal } from "../policy/principal.ts";
 import { ApprovalDesk } from "../session/approval-desk.ts";
@@ -329,6 +330,11 @@ async function openAdmin(parts: AdminParts): Promise<AdminServer> {
       log,
       metrics,
       checks: readinessChecks(parts),
+      metricsToken: () => config.admin.metricsToken && readSecret(config.admin.metricsToken),
+      tls: config.admin.tls && {
+        cert: readFileSync(config.admin.tls.certFile),
+        key: readFileSync(config.admin.tls.keyFile),
+      },
       findPrincipal: (name) => directory.principal(name, now()),
       registry: () => registry.now(now()),
       operatorRoles: operators,

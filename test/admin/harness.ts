@@ -111,6 +111,8 @@ export async function openTestAdmin(overrides: Partial<AdminOptions> = {}): Prom
     version: "1.2.3",
     log: openLog({ level: "warn" }, { write: (line) => void log.push(line) }),
     metrics: new Metrics({ version: "1.2.3", now: () => clock.now }),
+    metricsToken: () => undefined,
+    tls: undefined,
     checks: new Map([["listening", () => Promise.resolve()]]),
     findPrincipal: (name) => {
       const roles = registry.current.groups.get(name);

@@ -1,5 +1,9 @@
+import https from "node:https";
+import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { AuditUnavailable } from "../../src/base/errors.ts";
+import { Secret } from "../../src/base/secret.ts";
+import { pem } from "../support/pem.ts";
 import { openTestAdmin, type TestAdmin } from "./harness.ts";
 
 let admin: TestAdmin | undefined;
@@ -71,4 +75,55 @@ describe("health", () => {
     expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(answer.body).toContain('twokey_build_info{version="1.2.3"');
   });
+
+  it.each<[what: string, authorization: string | undefined]>([
+    ["no token", undefined],
+    ["an empty one", "Bearer "],
+    ["a wrong one", "Bearer correct-horsf"],
+    ["the start of it", "Bearer correct"],
+    ["one that goes on", "Bearer correct-horse-battery"],
+    ["the right one in another scheme", "Basic correct-horse"],
+  ])("shows the metrics to nobody with %s where a token is asked for", async (_, authorization) => {
+    admin = await openTestAdmin({ metricsToken: () => new Secret("correct-horse") });
+    const headers = authorization === undefined ? {} : { authorization };
+    const answer = await fetch(`${admin.url}/metrics`, { headers });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get("www-authenticate")).toBe('Bearer realm="metrics"');
+    const body = await answer.text();
+    expect(body).not.toContain("twokey_build_info");
+    expect(body).not.toContain("correct-horse");
+    expect((await admin.call("GET", "/healthz")).status).toBe(200);
+  });
+
+  it("shows the metrics to who has the token, the one that is valid now, over TLS", async () => {
+    let token = "old";
+    admin = await openTestAdmin({
+      metricsToken: () => new Secret(token),
+      tls: { cert: Buffer.from(pem("server.crt")), key: Buffer.from(pem("server.key")) },
+    });
+    expect(admin.url).toMatch(/^https:/);
+    token = "new";
+    expect(await overTls(`${admin.url}/metrics`, "old")).toMatchObject({ status: 401 });
+    const answer = await overTls(`${admin.url}/metrics`, "new");
+    expect(answer.status).toBe(200);
+    expect(answer.body).toContain("twokey_build_info");
+    await expect(fetch(admin.url.replace("https:", "http:"))).rejects.toThrow();
+  });
 });
+
+function overTls(
+  url: string,
+  token: string,
+): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}` };
+    const options = { headers, ca: pem("ca.crt"), checkServerIdentity: () => undefined };
+    https
+      .get(url, options, (response) => {
+        text(response).then((body) => {
+          resolve({ status: response.statusCode, body });
+        }, reject);
+      })
+      .on("error", reject);
+  });
+}

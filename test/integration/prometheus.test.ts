@@ -1,11 +1,15 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import https from "node:https";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { pem } from "../support/pem.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { startTestTwokey, type TestTwokey } from "../support/twokey.ts";
 
@@ -14,6 +18,7 @@ const isThere = ["prometheus", "promtool"].every(
 );
 if (!isThere) process.stdout.write("skipped: prometheus and promtool are not installed\n");
 
+const TOKEN = "a-token-for-tests-only";
 const RULES = path.resolve("config/prometheus/twokey.rules.yaml");
 
 describe.skipIf(!isThere)("Prometheus", () => {
@@ -34,7 +39,18 @@ describe.skipIf(!isThere)("Prometheus", () => {
 
   beforeAll(async () => {
     postgres = await startPostgres();
-    twokey = await startTestTwokey({ postgres });
+    writeFileSync(path.join(directory, "token"), TOKEN, { mode: 0o600 });
+    const certificate = (name: string): string => path.resolve("test/support/certificates", name);
+    twokey = await startTestTwokey({
+      postgres,
+      config: {
+        admin: {
+          port: 0,
+          tls: { cert: certificate("server.crt"), key: certificate("server.key") },
+          metrics: { token: { file: path.join(directory, "token") } },
+        },
+      },
+    });
     const port = await freePort();
     url = `http://127.0.0.1:${port}`;
     writeFileSync(
@@ -43,7 +59,13 @@ describe.skipIf(!isThere)("Prometheus", () => {
         global: { scrape_interval: "1s", evaluation_interval: "1s" },
         rule_files: [RULES],
         scrape_configs: [
-          { job_name: "twokey", static_configs: [{ targets: [new URL(twokey.adminUrl).host] }] },
+          {
+            job_name: "twokey",
+            scheme: "https",
+            authorization: { credentials_file: path.join(directory, "token") },
+            tls_config: { ca_file: certificate("ca.crt"), server_name: "localhost" },
+            static_configs: [{ targets: [new URL(twokey.adminUrl).host] }],
+          },
         ],
       }),
     );
@@ -104,13 +126,25 @@ describe.skipIf(!isThere)("Prometheus", () => {
   });
 
   it("finds what Twokey exposes well-formed", async () => {
-    const text = await (await fetch(`${twokey.adminUrl}/metrics`)).text();
-    const checked = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
+    const exposed = await metricsText(`${twokey.adminUrl}/metrics`);
+    const checked = spawnSync("promtool", ["check", "metrics"], {
+      input: exposed,
+      encoding: "utf8",
+    });
     // Its other advice is about names of Node's own metrics.
     const about = checked.stderr.split("\n").filter((line) => line.startsWith("twokey_"));
     expect(about).toEqual([]);
   });
 });
+
+async function metricsText(url: string): Promise<string> {
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const trust = { ca: pem("ca.crt"), servername: "localhost" };
+  const [response] = (await once(https.get(url, { headers, ...trust }), "response")) as [
+    IncomingMessage,
+  ];
+  return text(response);
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
