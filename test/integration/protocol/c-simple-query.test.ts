@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   fieldsOf,
   keyOf,
@@ -10,38 +10,18 @@ import {
   trace,
 } from "../../support/raw-client.ts";
 import type { RawClient } from "../../support/raw-client.ts";
-import { startWorld, valueOf, type World } from "./world.ts";
-
-const REFUSED = "DROP TABLE keep";
-// What the server itself refuses, for comparison.
-const FAILING = "DROP TABEL keep";
+import { compareInOneWorld, countOf, FAILING, REFUSED, withoutCode } from "./comparison.ts";
+import { valueOf, type World } from "./world.ts";
 
 let world: World;
 let through: RawClient;
 let direct: RawClient;
 
-beforeAll(async () => {
-  world = await startWorld();
+compareInOneWorld({}, (comparison) => {
+  ({ world, through, direct } = comparison);
 });
 
-afterAll(async () => {
-  await world.stop();
-});
-
-beforeEach(async () => {
-  await world.witness.query(
-    "DROP TABLE IF EXISTS keep, work; CREATE TABLE keep (a int); CREATE TABLE work (a int)",
-  );
-  through = await world.through();
-  direct = await world.direct();
-});
-
-afterEach(() => {
-  world.hangUp();
-});
-
-const count = (table: string): Promise<unknown> =>
-  valueOf(world.witness, `SELECT count(*)::int FROM ${table}`);
+const count = (table: string): Promise<unknown> => countOf(world, table);
 
 /** Each text in a Query of its own, one after the other; the refused ones as `REFUSED`. */
 async function conversation(texts: readonly string[]): Promise<{ ours: string[]; its: string[] }> {
@@ -51,12 +31,7 @@ async function conversation(texts: readonly string[]): Promise<{ ours: string[];
     ours.push(...(await through.ask(query(text))));
     its.push(...(await direct.ask(query(text.replaceAll(REFUSED, FAILING)))));
   }
-  return { ours: withoutCodes(ours), its: withoutCodes(its) };
-}
-
-/** A refusal is 42501 and the server's syntax error 42601; all other codes have to agree. */
-function withoutCodes(answers: readonly string[]): string[] {
-  return answers.map((answer) => answer.replace(/^E 42[56]01$/, "E refused"));
+  return { ours: ours.map(withoutCode), its: its.map(withoutCode) };
 }
 
 describe("26: a Query is judged as a whole", () => {

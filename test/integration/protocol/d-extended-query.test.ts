@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   bind,
   closePortal,
@@ -21,38 +21,18 @@ import {
   trace,
   type RawClient,
 } from "../../support/raw-client.ts";
-import { auditOf, eventually, startWorld, valueOf, type World } from "./world.ts";
-
-const REFUSED = "DROP TABLE keep";
-// What the server itself refuses, for comparison.
-const FAILING = "DROP TABEL keep";
+import { compareInOneWorld, countOf, FAILING, REFUSED, withoutCode } from "./comparison.ts";
+import { auditOf, eventually, valueOf, type World } from "./world.ts";
 
 let world: World;
 let through: RawClient;
 let direct: RawClient;
 
-beforeAll(async () => {
-  world = await startWorld({ config: { limits: { named_objects: 100 } } });
+compareInOneWorld({ config: { limits: { named_objects: 100 } } }, (comparison) => {
+  ({ world, through, direct } = comparison);
 });
 
-afterAll(async () => {
-  await world.stop();
-});
-
-beforeEach(async () => {
-  await world.witness.query(
-    "DROP TABLE IF EXISTS keep, work; CREATE TABLE keep (a int); CREATE TABLE work (a int)",
-  );
-  through = await world.through();
-  direct = await world.direct();
-});
-
-afterEach(() => {
-  world.hangUp();
-});
-
-const count = (table: string): Promise<unknown> =>
-  valueOf(world.witness, `SELECT count(*)::int FROM ${table}`);
+const count = (table: string): Promise<unknown> => countOf(world, table);
 
 const insert = (a: number): Buffer => run(`INSERT INTO work VALUES (${a})`);
 
@@ -67,11 +47,6 @@ async function compare(stream: Stream, readies: number): Promise<string[]> {
   expect(ours).toEqual(its);
   expect(await through.quiet(50)).toEqual([]);
   return ours;
-}
-
-/** A refusal is 42501 and the server's syntax error 42601; all other codes have to agree. */
-function withoutCode(answer: string): string {
-  return answer.replace(/^E 42[56]01$/, "E refused");
 }
 
 describe("34: after a refusal everything is dropped up to the next Sync", () => {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   bind,
   cancelRequest,
@@ -18,34 +18,18 @@ import {
   terminate,
   trace,
 } from "../../support/raw-client.ts";
-import { auditOf, eventually, startWorld, valueOf, type World } from "./world.ts";
+import { compareInOneWorld, countOf } from "./comparison.ts";
+import { auditOf, eventually, valueOf, type World } from "./world.ts";
 
 let world: World;
 let through: RawClient;
 let direct: RawClient;
 
-beforeAll(async () => {
-  world = await startWorld();
+compareInOneWorld({}, (comparison) => {
+  ({ world, through, direct } = comparison);
 });
 
-afterAll(async () => {
-  await world.stop();
-});
-
-beforeEach(async () => {
-  await world.witness.query(
-    "DROP TABLE IF EXISTS keep, work; CREATE TABLE keep (a int); CREATE TABLE work (a int)",
-  );
-  through = await world.through();
-  direct = await world.direct();
-});
-
-afterEach(() => {
-  world.hangUp();
-});
-
-const count = (table: string): Promise<unknown> =>
-  valueOf(world.witness, `SELECT count(*)::int FROM ${table}`);
+const count = (table: string): Promise<unknown> => countOf(world, table);
 
 /** The same to both; they have to answer alike, up to the n-th ReadyForQuery or the end. */
 async function compare(messages: readonly Buffer[], readies: number): Promise<string[]> {
