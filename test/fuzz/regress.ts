@@ -8,44 +8,15 @@
  * Starts the embedded PostgreSQL for the second opinion. Its release may be newer than the tests': what only one of
  * the two grammars knows is counted, not hidden.
  */
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Classification } from "../../src/sql/classification.ts";
 import { classify } from "../../src/sql/classify.ts";
 import { NEW_SESSION } from "../../src/sql/session.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { fetchPostgresqlSource } from "./postgresql-source.ts";
 import { statementsOfPsqlScript } from "./psql-script.ts";
 import { ServerGrammar } from "./server-verdict.ts";
-
-const CACHE = "node_modules/.cache/postgresql-source";
-const DEB_SRC = "deb-src http://deb.debian.org/debian bookworm main\n";
-
-/** Debian's source by apt, with an index of its own: the machine's list of sources stays as it is. */
-function fetchSource(): string {
-  const unpacked = join(CACHE, "sql");
-  if (existsSync(unpacked)) return unpacked;
-  for (const folder of ["lists/partial", "cache/archives/partial", "sql"]) {
-    mkdirSync(join(CACHE, folder), { recursive: true });
-  }
-  const base = join(process.cwd(), CACHE);
-  writeFileSync(join(base, "sources.list"), DEB_SRC);
-  const options = [
-    `Dir::Etc::SourceList=${base}/sources.list`,
-    "Dir::Etc::SourceParts=/dev/null",
-    `Dir::State::Lists=${base}/lists`,
-    `Dir::Cache=${base}/cache`,
-  ].flatMap((option) => ["-o", option]);
-  const run = (command: string, args: readonly string[]): void => {
-    execFileSync(command, args, { cwd: base, stdio: ["ignore", "ignore", "inherit"] });
-  };
-  run("apt-get", [...options, "update"]);
-  run("apt-get", [...options, "source", "--download-only", "postgresql-15"]);
-  const archive = readdirSync(base).find((name) => name.endsWith(".orig.tar.bz2"));
-  if (archive === undefined) throw new Error(`no source archive in ${base}`);
-  run("tar", ["xjf", archive, "-C", "sql", "--wildcards", "--strip-components=1", "*/sql/*.sql"]);
-  return unpacked;
-}
 
 /** By its first words only, knowing nothing of our judgement. `pg_temp` and what never parses is left out by the caller. */
 const DESTRUCTIVE =
@@ -116,7 +87,7 @@ function isToldDestructive(judged: Classification): boolean {
 }
 
 async function main(): Promise<void> {
-  const folder = process.argv[2] ?? fetchSource();
+  const folder = process.argv[2] ?? fetchPostgresqlSource("sql", "*/sql/*.sql");
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".sql"))
     .toSorted()

@@ -1,0 +1,42 @@
+CREATE TABLE events (id int, at date, kind text) PARTITION BY RANGE (at);
+CREATE TABLE events_2023 PARTITION OF events FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (kind);
+CREATE TABLE events_2024_a PARTITION OF events_2024 FOR VALUES IN ('a');
+CREATE TABLE events_2024_rest PARTITION OF events_2024 DEFAULT;
+INSERT INTO events VALUES (1, '2023-05-05', 'a'), (2, '2024-05-05', 'a'), (3, '2024-06-06', 'b') RETURNING *, tableoid::regclass;
+INSERT INTO events VALUES (4, '1999-01-01', 'a');
+UPDATE events SET at = '2024-01-01' WHERE id = 1 RETURNING tableoid::regclass, *;
+\d+ events
+EXPLAIN (COSTS off) SELECT * FROM events WHERE at < '2024-01-01';
+ALTER TABLE events DETACH PARTITION events_2023;
+ALTER TABLE events ATTACH PARTITION events_2023 FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+CREATE FUNCTION tells() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE NOTICE '% % on %: % -> %', TG_WHEN, TG_OP, TG_TABLE_NAME, OLD, NEW;
+  RETURN coalesce(NEW, OLD);
+END $$;
+CREATE TRIGGER each_row BEFORE INSERT OR UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION tells();
+INSERT INTO events VALUES (5, '2024-07-07', 'c');
+UPDATE events SET kind = 'd' WHERE id = 5;
+DELETE FROM events WHERE id = 5;
+CREATE VIEW recent AS SELECT * FROM events WHERE at >= '2024-01-01' WITH CHECK OPTION;
+INSERT INTO recent VALUES (6, '2023-01-01', 'e');
+CREATE RULE nothing AS ON DELETE TO recent DO INSTEAD NOTHING;
+DELETE FROM recent;
+TABLE recent ORDER BY id;
+CREATE FUNCTION fact(n int) RETURNS numeric LANGUAGE sql AS $$ SELECT CASE WHEN n < 2 THEN 1 ELSE n * fact(n - 1) END $$;
+SELECT fact(20);
+CREATE FUNCTION fails(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN IF n = 0 THEN RAISE EXCEPTION 'the bottom'; END IF; RETURN fails(n - 1); END $$;
+SELECT fails(3);
+CREATE FUNCTION outs(a int, OUT b int, OUT c text) LANGUAGE sql AS $$ SELECT a + 1, 'c' $$;
+SELECT * FROM outs(1);
+CREATE PROCEDURE inout(INOUT x int) LANGUAGE plpgsql AS $$ BEGIN x := x * 2; END $$;
+CALL inout(21);
+CREATE FUNCTION rows() RETURNS SETOF events LANGUAGE sql AS 'SELECT * FROM events ORDER BY id';
+SELECT * FROM rows();
+CREATE EVENT TRIGGER watches ON ddl_command_end EXECUTE FUNCTION tells();
+ALTER TABLE events ADD COLUMN more int;
+ALTER TABLE events ALTER COLUMN id TYPE text USING 'x' || id;
+TRUNCATE events;
+DROP TABLE events;
+DROP TABLE events CASCADE;
