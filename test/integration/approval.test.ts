@@ -264,10 +264,12 @@ describe("a statement that needs a second person", () => {
     change(use, '\\"uses\\":9');
     expect(requestOf(await refusal(client.query(DROP)))).not.toBe(id);
     store.close();
-    const reasons = auditOf(world)
-      .filter(({ event, request }) => event === "approval.rejected" && request === id)
-      .map(({ reason }) => reason);
-    expect(reasons).toEqual(["the signature does not match the document"]);
+    const reasons = (): unknown[] =>
+      auditOf(world)
+        .filter(({ event, request }) => event === "approval.rejected" && request === id)
+        .map(({ reason }) => reason);
+    await eventually(() => Promise.resolve(reasons().length > 0), "the reason is on record");
+    expect(reasons()).toEqual(["the signature does not match the document"]);
   });
 
   it("can be signed for ahead of time", async () => {
