@@ -104,6 +104,8 @@ const UNDECIDABLE = [
   "LIMIT 100",
   "manager_id = b.id",
   "u.id = s.manager_id",
+  "SELECT o.id FROM users u LEFT JOIN",
+  "SELECT u.id FROM orders o LEFT JOIN",
 ];
 
 let server: TestPostgres;
