@@ -1,45 +1,36 @@
 import { bindParameters } from "../approvals/bound-parameters.ts";
 import { assertNever } from "../base/assert-never.ts";
-import { TwokeyError } from "../base/errors.ts";
-import { decideTimed } from "../policy/decide.ts";
 import type { BackupTerms, Decision } from "../policy/decision.ts";
 import type { Breach, SessionHabits } from "../habits/session-habits.ts";
-import type { Place } from "../policy/place.ts";
-import type { Policy } from "../policy/policy.ts";
-import { onlyReads, type Principal } from "../policy/principal.ts";
-import type { Classification } from "../sql/classification.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
 import { decodeBoundParameters } from "../wire/decode-frontend.ts";
 import type { Outcome } from "../wire/protocol-state.ts";
 import type { ApprovalDesk, TakenUse } from "./approval-desk.ts";
 import type { BackupDuty } from "./backup-duty.ts";
-import type { Classifier } from "./classifier.ts";
 import { needsClearance, type Clearance } from "./clearance.ts";
-import { judge, sharedBy, withText, type Judged, type Subject } from "./judged.ts";
+import { judge, type Judged, type Subject } from "./judged.ts";
+import { Judging, type JudgingOptions } from "./judging.ts";
 import {
   blockedRefusal,
   byNameRefusal,
   boundTooEarly,
   functionCallRefusal,
-  undecidedRefusal,
-  undecodableRefusal,
   type Refusal,
 } from "./refusal.ts";
 import type { RecentStatements } from "./recent-statements.ts";
 import type { NeedsApproval, SecondPerson } from "./second-person.ts";
-import type { SessionFunctions } from "./session-functions.ts";
 import type { Execution, SessionRecorder, Traffic } from "./session-recorder.ts";
-import type { SessionSql } from "./session-sql.ts";
-import type { Situation } from "./situation.ts";
+import {
+  FORWARD,
+  refuse,
+  refuseUndecided,
+  withoutRun,
+  type BindVerdict,
+  type Refused,
+  type RunVerdict,
+  type Verdict,
+} from "./verdict.ts";
 
-export interface GateOptions {
-  readonly situation: Situation;
-  readonly policy: () => Policy;
-  readonly asOfNow: (principal: Principal, place: Place) => Principal;
-  readonly classifier: Classifier;
-  readonly sql: SessionSql;
-  /** `undefined` where no function is trusted but PostgreSQL's own. */
-  readonly functions: SessionFunctions | undefined;
+export interface GateOptions extends JudgingOptions {
   readonly desk: Pick<ApprovalDesk, "settle">;
   readonly secondPerson: SecondPerson;
   readonly backupDuty: BackupDuty;
@@ -47,26 +38,7 @@ export interface GateOptions {
   /** `undefined` where nothing is configured about whom it is. */
   readonly habits: SessionHabits | undefined;
   readonly recent: RecentStatements;
-  readonly metrics: Metrics;
-  readonly now: () => Date;
 }
-
-interface Refused {
-  readonly kind: "refuse";
-  readonly refusal: Refusal;
-}
-
-/** What becomes of a message that runs nothing yet. */
-export type Verdict = { readonly kind: "forward" } | Refused;
-
-/** What becomes of a `Bind`, with the run that was permitted with it. */
-export type BindVerdict =
-  { readonly kind: "forward"; readonly execution?: Execution | undefined } | Refused;
-
-/** What becomes of one that does. */
-export type RunVerdict = { readonly kind: "forward"; readonly execution: Execution } | Refused;
-
-const FORWARD = { kind: "forward" } as const;
 
 /**
  * The way of a statement: what is it, may it, has someone signed, on record, done or refused. Answers at once where
@@ -74,31 +46,20 @@ const FORWARD = { kind: "forward" } as const;
  */
 export class Gate {
   readonly #options: GateOptions;
-  /** By their statements, which texts of one shape share. */
-  #judgements = new WeakMap<object, Judged>();
+  readonly #judging: Judging;
   /** By their portals: runs that were approved with a `Bind` and have not begun. */
   readonly #approved = new WeakMap<object, Execution>();
   #clearance: Clearance | undefined;
   readonly #cleared = new Map<Execution, () => void>();
-  #policy: Policy;
-  #principal: Principal;
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#policy = options.policy();
-    this.#principal = options.situation.principal;
+    this.#judging = new Judging(options);
   }
 
   /** What is it, and may it? */
   read(bytes: Buffer): Judged | Refusal | Promise<Judged> {
-    const { classifier, sql } = this.#options;
-    const startedAtMs = performance.now();
-    const text = sql.decode(bytes);
-    if (text === undefined) return undecodableRefusal();
-    const classification = classifier.classify(text, sql.session);
-    return classification instanceof Promise
-      ? classification.then((late) => this.#judgeSince(startedAtMs, text, late))
-      : this.#judgeSince(startedAtMs, text, classification);
+    return this.#judging.read(bytes);
   }
 
   /** A `Parse` runs nothing, but what nobody could ever run is refused here, where the message makes sense. */
@@ -124,7 +85,7 @@ export class Gate {
    * run it without an `Execute`: so a signature is used here.
    */
   permitBind(subject: Subject): BindVerdict | Promise<BindVerdict> {
-    const current = this.#current(subject);
+    const current = this.#judging.current(subject);
     return current instanceof Promise
       ? current.then((late) => this.#permitCurrentBind(late))
       : this.#permitCurrentBind(current);
@@ -132,7 +93,7 @@ export class Gate {
 
   /** A `Query`, or one `Execute`: permission is looked up again, each signature is used once. */
   permitRun(subject: Subject): RunVerdict | Promise<RunVerdict> {
-    const current = this.#current(subject);
+    const current = this.#judging.current(subject);
     const verdict =
       current instanceof Promise
         ? current.then((late) => this.#permitCurrent(subject, late))
@@ -213,7 +174,7 @@ export class Gate {
     const isRecorded = judged.hasParameters && this.#options.recorder.wantsParameters;
     // What is allowed now may need a signature by the time that it runs.
     const mayNeedApproval =
-      judged.hasParameters && (!judged.isTimeless || this.#options.policy() !== this.#policy);
+      judged.hasParameters && (!judged.isTimeless || this.#judging.isOutOfDate);
     if (!needsApproval(judged) && !isRecorded && !mayNeedApproval) return subject;
     const values = decodeBoundParameters(bindBody).map(({ format, value }, index) => ({
       oid: parameterTypes[index] ?? 0,
@@ -242,92 +203,6 @@ export class Gate {
     recorder.finished(execution, outcome, traffic);
     this.#cleared.get(execution)?.();
     this.#cleared.delete(execution);
-  }
-
-  // --- may it ------------------------------------------------------------------------------------------
-
-  #judgeSince(startedAtMs: number, text: string, classification: Classification): Judged {
-    const judged = this.#judge(text, classification);
-    this.#options.metrics.decisionTook((performance.now() - startedAtMs) / 1000);
-    return judged;
-  }
-
-  #judge(text: string, classified: Classification): Judged {
-    this.#lookAround();
-    const classification = this.#trusting(classified) ?? classified;
-    const key = sharedBy(classification);
-    const known = this.#judgements.get(key);
-    if (known?.text === text) return known;
-    if (known !== undefined && classification.kind === "parsed" && classification.text === text) {
-      return withText(known, classification);
-    }
-    const decided = this.#decide(classification);
-    const { decision } = decided;
-    // Whom to trust is asked at each use.
-    const isTimeless = decided.isTimeless && classification === classified;
-    const judged = judge(text, classification, { decision, isTimeless });
-    if (isTimeless) this.#judgements.set(key, judged);
-    return judged;
-  }
-
-  /** Not in a session that only reads: what a trusted function calls could take that away from it. */
-  #trusting(classified: Classification): Classification | undefined {
-    const { functions, situation } = this.#options;
-    if (functions === undefined || onlyReads(this.#principal, situation.readOnlyRoles)) {
-      return undefined;
-    }
-    return functions.trusting(classified);
-  }
-
-  /** What was decided holds no longer once the policy is another, or the roles that somebody has for a while. */
-  #lookAround(): void {
-    const policy = this.#options.policy();
-    const principal = this.#principalNow();
-    if (policy === this.#policy && principal === this.#principal) return;
-    this.#policy = policy;
-    this.#principal = principal;
-    this.#judgements = new WeakMap();
-  }
-
-  #principalNow(): Principal {
-    const { asOfNow, situation } = this.#options;
-    return asOfNow(situation.principal, situation.place);
-  }
-
-  #decide(classification: Classification): ReturnType<typeof decideTimed> {
-    const { situation, now } = this.#options;
-    const { client, place, neighbours } = situation;
-    const principal = this.#principal;
-    const isReadOnly = onlyReads(principal, situation.readOnlyRoles);
-    return decideTimed(this.#policy, {
-      classification,
-      principal,
-      client,
-      place,
-      isReadOnly,
-      neighbours,
-      at: now(),
-    });
-  }
-
-  /** The subject in the session, under the policy and at the time of its execution, not those of its `Parse`. */
-  #current(subject: Subject): Subject | Promise<Subject> {
-    const { judged } = subject;
-    const { classifier, sql, policy } = this.#options;
-    if (!dependsOnSession(judged)) {
-      const isSame = policy() === this.#policy && this.#principalNow() === this.#principal;
-      if (isSame && judged.isTimeless) return subject;
-      return this.#inPlaceOf(subject, judged.classification);
-    }
-    const classification = classifier.classify(judged.text, sql.session);
-    return classification instanceof Promise
-      ? classification.then((late) => this.#inPlaceOf(subject, late))
-      : this.#inPlaceOf(subject, classification);
-  }
-
-  #inPlaceOf(subject: Subject, classification: Classification): Subject {
-    const current = this.#judge(subject.judged.text, classification);
-    return current === subject.judged ? subject : { ...subject, judged: current };
   }
 
   // --- is it usual -------------------------------------------------------------------------------------
@@ -547,10 +422,6 @@ function isUnbound({ judged, parameters }: Subject): boolean {
   return judged.hasParameters && parameters === "none";
 }
 
-function dependsOnSession({ classification }: Judged): boolean {
-  return classification.kind === "parsed" && classification.dependsOnSession;
-}
-
 /** EXECUTE, also under EXPLAIN or CREATE TABLE AS: the name may stand for something else in another session. */
 function runsByName({ classification, text }: Judged): boolean {
   if (classification.kind === "unparsed") return false;
@@ -559,18 +430,4 @@ function runsByName({ classification, text }: Judged): boolean {
       node === "ExecuteStmt" ||
       ((node === "ExplainStmt" || node === "CreateTableAsStmt") && /\bexecute\b/i.test(text)),
   );
-}
-
-function withoutRun(verdict: RunVerdict): Verdict {
-  return verdict.kind === "forward" ? FORWARD : verdict;
-}
-
-function refuse(refusal: Refusal): Refused {
-  return { kind: "refuse", refusal };
-}
-
-/** What can't be decided or recorded does not run; an error that nobody foresaw ends the session. */
-function refuseUndecided(error: unknown): Refused {
-  if (error instanceof TwokeyError) return refuse(undecidedRefusal(error));
-  throw error;
 }
