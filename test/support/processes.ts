@@ -101,5 +101,5 @@ export async function shell(line: string, env: NodeJS.ProcessEnv = process.env):
 
 /** `node src/main.ts` then loads TypeScript, wherever it is called from. */
 function withSources(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return { ...env, NODE_OPTIONS: `--import ${import.meta.resolve("tsx")}` };
+  return { ...env, NODE_OPTIONS: `--import ${import.meta.resolve("./tsx-threads.mjs")}` };
 }
