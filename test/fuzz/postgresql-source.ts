@@ -1,25 +1,32 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 
 const CACHE = "node_modules/.cache/postgresql-source";
-const DEB_SRC = "deb-src http://deb.debian.org/debian bookworm main\n";
+/** Where a Debian says what it gets its packages from, in apt's two ways of writing it down. */
+const SOURCES = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
 
 /**
  * The files of PostgreSQL 15's source that match a pattern of tar's, below a folder of the cache that is named after
- * the use: Debian's package, by apt with an index of its own, so that the machine's list of sources stays as it is.
+ * the use: Debian's package, from where the machine gets its others, by apt with an index of its own, so that the machine's
+ * lists stay as they are.
  */
 export function fetchPostgresqlSource(use: string, pattern: string): string {
   const unpacked = join(CACHE, use);
   if (existsSync(unpacked)) return unpacked;
-  for (const folder of ["lists/partial", "cache/archives/partial", use]) {
+  for (const folder of ["lists/partial", "cache/archives/partial", "sources", use]) {
     mkdirSync(join(CACHE, folder), { recursive: true });
   }
   const base = join(process.cwd(), CACHE);
-  writeFileSync(join(base, "sources.list"), DEB_SRC);
+  for (const file of SOURCES.filter((name) => existsSync(name))) {
+    const sources = readFileSync(file, "utf8")
+      .replaceAll(/^Types:.*$/gm, "Types: deb-src")
+      .replaceAll(/^deb /gm, "deb-src ");
+    writeFileSync(join(base, "sources", basename(file)), sources);
+  }
   const options = [
-    `Dir::Etc::SourceList=${base}/sources.list`,
-    "Dir::Etc::SourceParts=/dev/null",
+    "Dir::Etc::SourceList=/dev/null",
+    `Dir::Etc::SourceParts=${base}/sources`,
     `Dir::State::Lists=${base}/lists`,
     `Dir::Cache=${base}/cache`,
   ].flatMap((option) => ["-o", option]);

@@ -170,7 +170,7 @@ it("is shown with the statement and what ran before, at a terminal", async () =>
   const id = /R-\w{6}/.exec("detail" in refused ? (refused.detail ?? "") : "")?.[0] ?? "";
   const { adminUrl, directory, people } = world.twokey;
   const as = `--url ${adminUrl} --as bob --key ${people.bob.keyFile}`;
-  const env = { ...process.env, XDG_STATE_HOME: directory, FORCE_COLOR: "1" };
+  const env = { ...process.env, XDG_STATE_HOME: directory, NO_COLOR: undefined, FORCE_COLOR: "1" };
   const shown = await shell(`node src/main.ts request show ${id} ${as}`, env);
   expect(shown.stdout).toContain("\u001b[1mDELETE\u001b[22m \u001b[1mFROM\u001b[22m sales.orders");
   expect(shown.stdout).toContain("\u001b[32m'x'\u001b[39m");
