@@ -36,7 +36,10 @@ export function fetchPostgresqlSource(use: string, pattern: string): string {
   const isArchive = (name: string): boolean => name.endsWith(".orig.tar.bz2");
   if (!readdirSync(base).some(isArchive)) {
     run("apt-get", [...options, "update"]);
-    run("apt-get", [...options, "source", "--download-only", "postgresql-15"]);
+    // The release's own: archives of security updates may keep no sources.
+    const release = /^VERSION_CODENAME=(\w+)$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1];
+    const source = `postgresql-15/${release ?? "bookworm"}`;
+    run("apt-get", [...options, "source", "--download-only", source]);
   }
   const archive = readdirSync(base).find(isArchive);
   if (archive === undefined) throw new Error(`no source archive in ${base}`);
